@@ -1,0 +1,126 @@
+//! Every limit, with its reason. A queue, a length or a count that a peer can drive has one.
+
+use std::time::Duration;
+
+/// One MQTT packet. Telemetry is small; a batch upload belongs on HTTP.
+pub const MQTT_PACKET_BYTES_MAX: usize = 1 << 20;
+/// An MQTT packet before the client has authenticated: a CONNECT with a long client id, user, token and will fits.
+pub const MQTT_CONNECT_BYTES_MAX: usize = 4 << 10;
+/// How long a socket may stay silent before its CONNECT is complete.
+pub const MQTT_CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Keep-alive that the server asks of a client which asks for more or for none (MQTT 5 Server Keep Alive): a dead peer
+/// holds its memory no longer than one and a half of it.
+pub const MQTT_KEEP_ALIVE_MAX: Duration = Duration::from_secs(3600);
+/// Publishes with QoS 1 and 2 that one connection may have unacknowledged (Receive Maximum).
+pub const MQTT_RECEIVE_MAX: u16 = 1024;
+/// Topic aliases that one connection may define.
+pub const MQTT_TOPIC_ALIAS_MAX: u16 = 16;
+/// How long a session without connection is kept, whatever the client asks for.
+pub const MQTT_SESSION_EXPIRY_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Sessions kept without a connection; past it the one that is away longest goes.
+pub const MQTT_SESSIONS_MAX: usize = 1_000_000;
+/// MQTT 3.1.1 lets a server refuse longer client ids than 23 bytes; this is what real fleets use, doubled.
+pub const MQTT_CLIENT_ID_BYTES_MAX: usize = 256;
+/// A topic; beyond it routing costs more than the message.
+pub const TOPIC_BYTES_MAX: usize = 1024;
+/// Levels of a topic: no recursion anywhere, but bounded all the same.
+pub const TOPIC_LEVELS_MAX: usize = 32;
+
+/// An HTTP request body as it arrives.
+pub const HTTP_BODY_BYTES_MAX: usize = 8 << 20;
+/// An HTTP request body after decompression: a bomb stops here.
+pub const HTTP_INFLATED_BYTES_MAX: usize = 64 << 20;
+/// How long a client may take to send its request's head.
+pub const HTTP_HEADER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a request may take from its head to the answer.
+pub const HTTP_REQUEST_WAIT_MAX: Duration = Duration::from_secs(30);
+/// HTTP connections at once.
+pub const HTTP_CONNECTIONS_MAX: usize = 4096;
+/// MQTT connections at once; the descriptor limit may be lower.
+pub const MQTT_CONNECTIONS_MAX: usize = 1_000_000;
+
+/// One payload in the journal: the largest MQTT packet or the largest message array of an HTTP body after splitting.
+pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// A batch stops growing here. It is what one commit writes when the disk is slow: 2 MiB keep it efficient, and eight
+/// commits in flight stay small in memory.
+pub const BATCH_BYTES_MAX: usize = 2 << 20;
+/// While a commit slot is free, a batch is committed once it has this size: larger ones add latency and gain nothing.
+pub const BATCH_COMMIT_BYTES: usize = 32 << 10;
+/// While a commit slot is free, a batch is committed at this age.
+pub const BATCH_COMMIT_WAIT: Duration = Duration::from_micros(300);
+/// Commits in flight per partition.
+pub const COMMITS_IN_FLIGHT_MAX: usize = 8;
+/// Payloads in one batch: offsets within it fit 20 bits.
+pub const BATCH_PAYLOADS_MAX: u32 = 1 << 20;
+
+/// Messages in one payload that is an array.
+pub const MESSAGES_PER_PAYLOAD_MAX: usize = 10_000;
+/// Metrics in one message.
+pub const METRICS_PER_MESSAGE_MAX: usize = 1024;
+/// A metric's name. Letters, digits and `_ - . / :`; other characters would have to be escaped everywhere.
+pub const METRIC_NAME_BYTES_MAX: usize = 128;
+/// A metric's value that is a string: a status word, not a document (that is an event).
+pub const METRIC_TEXT_BYTES_MAX: usize = 1024;
+/// Tags of one message.
+pub const TAGS_PER_MESSAGE_MAX: usize = 16;
+/// The name or the value of a tag.
+pub const TAG_BYTES_MAX: usize = 128;
+/// Nesting of a payload. A message needs three levels; an event may nest its data.
+pub const PAYLOAD_DEPTH_MAX: usize = 32;
+/// An event's `type`.
+pub const EVENT_TYPE_BYTES_MAX: usize = 128;
+/// Distinct metrics of one class: beyond it a metric is rejected (`metric-limit`), so that a device that invents names
+/// cannot fill the memory of a class.
+pub const METRICS_PER_CLASS_MAX: usize = 10_000;
+/// Columns of one block; a class with more spills the rest into a narrow block.
+pub const COLUMNS_PER_BLOCK_MAX: usize = 256;
+
+/// Device indices in one data directory: 4 million devices with a few classes each.
+pub const DEVICE_INDICES_MAX: u32 = 1 << 24;
+/// The window in which a re-send is recognised, in receive time.
+pub const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Recent messages without seq, or with seq and neither ts nor boot, that one device's new one is compared with.
+pub const DEDUP_RECENT_MAX: usize = 128;
+
+/// Raw bytes between the journal's end and the pipeline's or the store's position at which ingest is slowed.
+pub const LAG_BYTES_MAX: u64 = 256 << 20;
+/// How long a connection is paused under overload before it is refused (0x97, 429).
+pub const OVERLOAD_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Free disk kept for sealing, trimming and the registry; below it ingest is refused.
+pub const DISK_RESERVE_BYTES: u64 = 512 << 20;
+/// The tail of a log that stays in memory for live readers.
+pub const TAIL_BYTES_MAX: usize = 64 << 20;
+/// Size of one journal segment.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// `raw` that is kept behind what is sealed, for cursors and for repair; whichever of size and age is less.
+pub const RETENTION_BYTES: u64 = 10 << 30;
+pub const RETENTION_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Dead letters kept per data directory; the oldest go first.
+pub const DEAD_LETTER_BYTES: u64 = 1 << 30;
+
+/// Rows in one page of the head: small classes stay small, large ones take many.
+pub const HEAD_PAGE_ROWS: usize = 4096;
+/// Rows in one chunk of the head, so in one block: at least 50 rows for each of 20,000 devices.
+pub const HEAD_CHUNK_ROWS: usize = 1 << 20;
+/// Raw bytes behind unsealed rows at which everything is sealed: about a second of replay.
+pub const REPLAY_BYTES_MAX: u64 = 256 << 20;
+/// Age at which a chunk is sealed however small it is.
+pub const HEAD_CHUNK_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// Raw points or buckets in one answer; `next` continues.
+pub const QUERY_POINTS_MAX: usize = 10_000;
+/// Rows that one query may read before it is refused with the advice to narrow it.
+pub const QUERY_ROWS_MAX: u64 = 200_000_000;
+/// Values up to which a percentile is exact.
+pub const PERCENTILE_EXACT_MAX: usize = 1_000_000;
+/// How long one query may take.
+pub const QUERY_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Queries that run at once; more wait, bounded by [`QUERY_WAIT_MAX`].
+pub const QUERIES_AT_ONCE_MAX: usize = 8;
+
+/// Rows of a list (devices, keys, dead letters) in one answer.
+pub const LIST_ROWS_MAX: usize = 1000;
+/// A device's metadata, as JSON.
+pub const METADATA_BYTES_MAX: usize = 16 << 10;
+/// Names of tenants, classes and keys.
+pub const NAME_BYTES_MAX: usize = 128;
