@@ -1,1 +1,29 @@
+//! Who may speak, and in what shape: tenants, API keys, device classes, devices and their credentials.
+//!
+//! [`Registry`] is the one handle. It stores in SQLite (a closed set of backends, see [`backend`]), answers who a token
+//! is from a cache in the process, and announces each [`Change`] that a live session or a plan depends on. Whatever a
+//! method has returned `Ok` for is durable.
+//!
+//! It never knows MQTT or HTTP, never reads a clock but [`model::Clock`], never returns or logs a token again after it
+//! was made, and never lets one tenant see that another one's resource exists.
 
+mod backend;
+mod cache;
+mod change;
+mod error;
+mod presence;
+mod registry;
+mod resource;
+mod secret;
+
+pub use cache::{Cached, DeviceAuth, KeyAuth};
+pub use change::Change;
+pub use error::{Denial, Error, Resource, Result};
+pub use registry::{Bootstrap, Created, NewKey, Registry, Rotated};
+pub use resource::class::{Class, ClassLimits, ClassSettings, Durability, Retention, UnknownFields};
+pub use resource::device::{DEFAULT_CLASS, Device, DeviceFilter, DeviceSettings, NewDevice, Status};
+pub use resource::duration_text;
+pub use resource::key::{ApiKey, KeySettings, Right, Rights};
+pub use resource::tenant::{DEFAULT_TENANT, DEV_TENANT, Tenant, TenantLimits, TenantRef, TenantSettings};
+pub use resource::{Page, Paging, Patch};
+pub use secret::{Secret, SecretKind};

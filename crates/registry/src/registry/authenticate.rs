@@ -1,0 +1,72 @@
+//! Who a credential is: first from the cache, then from the database.
+//!
+//! A session that was let in on a `Hit` of a `cached_` method, asked on the thread that also handles [`crate::Change`]s,
+//! misses no change: the cache forgets before the change is announced. So a gateway loop that got its answer from the
+//! waiting methods asks the cached one once more when it sets up the session.
+
+use std::sync::Arc;
+
+use model::{DeviceId, TenantId};
+
+use super::Registry;
+use crate::backend::on;
+use crate::cache::{Cached, DeviceAuth, Identity, KeyAuth, of_tenant};
+use crate::secret::{Digest, SecretKind};
+use crate::{Denial, Error, Result};
+
+impl Registry {
+    /// Whether the token is the device's. Unknown device, wrong and revoked token are one answer.
+    pub fn cached_device_auth(&self, device: DeviceId, token: &str) -> Cached<Arc<DeviceAuth>> {
+        self.0.cache.device_by_token(device, token)
+    }
+
+    /// As [`Registry::cached_device_auth`], and asks the database on a miss.
+    pub async fn authenticate_device(&self, device: DeviceId, token: &str) -> Result<Arc<DeviceAuth>> {
+        let digest = Digest::of_token(SecretKind::Device, token).ok_or(Error::Denied(Denial::Credential))?;
+        let identity = self.identity(device).await?;
+        self.0.cache.by_token(identity.as_ref(), &digest).map_err(Error::Denied)
+    }
+
+    /// What the key may do.
+    pub fn cached_key(&self, token: &str) -> Cached<Arc<KeyAuth>> {
+        self.0.cache.key(token)
+    }
+
+    /// As [`Registry::cached_key`], and asks the database on a miss.
+    pub async fn authenticate_key(&self, token: &str) -> Result<Arc<KeyAuth>> {
+        let digest = Digest::of_token(SecretKind::Key, token).ok_or(Error::Denied(Denial::Credential))?;
+        let keys = &self.0.cache.keys;
+        let key = match keys.get(&digest) {
+            Some(key) => key,
+            None => {
+                let stamp = keys.stamp(&digest);
+                let key = on!(self.0.backend, db => db.key_auth(digest))?;
+                keys.put(digest, key.clone(), stamp);
+                key
+            }
+        };
+        key.ok_or(Error::Denied(Denial::Credential))
+    }
+
+    /// The device that a key of `tenant` speaks for.
+    pub fn cached_device_of(&self, tenant: TenantId, device: DeviceId) -> Cached<Arc<DeviceAuth>> {
+        self.0.cache.device_of_tenant(tenant, device)
+    }
+
+    /// As [`Registry::cached_device_of`], and asks the database on a miss.
+    pub async fn device_of(&self, tenant: TenantId, device: DeviceId) -> Result<Arc<DeviceAuth>> {
+        let identity = self.identity(device).await?;
+        of_tenant(identity.as_ref(), tenant).map_err(Error::Denied)
+    }
+
+    async fn identity(&self, device: DeviceId) -> Result<Option<Identity>> {
+        let devices = &self.0.cache.devices;
+        if let Some(identity) = devices.get(&device) {
+            return Ok(identity);
+        }
+        let stamp = devices.stamp(&device);
+        let identity = on!(self.0.backend, db => db.identity(device))?;
+        devices.put(device, identity.clone(), stamp);
+        Ok(identity)
+    }
+}
