@@ -1,1 +1,16 @@
+//! From the bytes of a batch to columns: decode, validate, deduplicate, route.
+//!
+//! [`Pipeline::process`] is a pure function of (state, plan, batch): it reads no clock, so deriving a batch again from
+//! a [`Pipeline::snapshot`] gives the same answer. Bad telemetry is data: it becomes a dead letter with a reason.
+//!
+//! It never does I/O, never spawns, never returns an error for what a device sent, and never looks into other stages.
 
+mod output;
+mod pipeline;
+mod plan;
+mod syntax;
+
+pub use output::{Counts, Defect, Output};
+pub use pipeline::{Pipeline, RestoreError};
+pub use plan::{ClassPlan, Plan, UnknownFields};
+pub use syntax::{SyntaxError, check, elements};

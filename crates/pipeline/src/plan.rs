@@ -1,0 +1,96 @@
+//! The plan: everything beside state and batch that decides what a message becomes. Immutable; a new version travels
+//! through `raw` as [`model::Control::Plan`] and holds from its batch on.
+//!
+//! Stored form (little-endian): format u8 = 1 | default class plan | count u32 | count × (tenant 16 bytes, class text,
+//! class plan). A class plan is a blob (length u32, bytes), so that a later version can add to its end: unknown fields
+//! u8 (1 keep, 2 drop, 3 reject). Compiled schemas take their place behind it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::TenantId;
+use model::wire::{Reader, Short, Writer};
+
+#[cfg(test)]
+mod tests;
+
+const FORMAT: u8 = 1;
+
+/// What to do with a top-level field that a message does not define.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum UnknownFields {
+    /// A number, boolean or short string is kept as a metric of that name; anything else is ignored.
+    Keep = 1,
+    /// Ignored.
+    #[default]
+    Drop = 2,
+    /// The message is rejected (`unknown-field`).
+    Reject = 3,
+}
+
+/// What holds for the messages of one class.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClassPlan {
+    pub unknown_fields: UnknownFields,
+}
+
+/// An immutable plan version.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    pub version: u64,
+    /// For classes that have none of their own.
+    pub default: ClassPlan,
+    pub classes: BTreeMap<(TenantId, Arc<str>), ClassPlan>,
+}
+
+impl Plan {
+    /// The plan of a tenant's class.
+    pub fn class(&self, tenant: TenantId, class: &Arc<str>) -> &ClassPlan {
+        self.classes.get(&(tenant, class.clone())).unwrap_or(&self.default)
+    }
+
+    /// Appends the body of a [`model::Control::Plan`]; the version stands beside it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.u8(FORMAT);
+        self.default.encode(out);
+        out.u32(self.classes.len() as u32);
+        for ((tenant, class), plan) in &self.classes {
+            out.extend_from_slice(tenant.as_bytes());
+            out.text(class);
+            plan.encode(out);
+        }
+    }
+
+    /// Reads what [`Plan::encode`] wrote. Fails where it is cut short, has bytes left over or is of a newer format.
+    pub fn decode(version: u64, body: &[u8]) -> Result<Self, Short> {
+        let mut reader = Reader(body);
+        if reader.u8()? != FORMAT {
+            return Err(Short);
+        }
+        let default = ClassPlan::decode(&mut reader)?;
+        let mut classes = BTreeMap::new();
+        for _ in 0..reader.u32()? {
+            let tenant = TenantId::from_bytes(reader.array()?);
+            let class = reader.text()?.into();
+            classes.insert((tenant, class), ClassPlan::decode(&mut reader)?);
+        }
+        if reader.0.is_empty() { Ok(Self { version, default, classes }) } else { Err(Short) }
+    }
+}
+
+impl ClassPlan {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.blob(&[self.unknown_fields as u8]);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Short> {
+        let mut body = Reader(reader.blob()?);
+        let unknown_fields = match body.u8()? {
+            1 => UnknownFields::Keep,
+            2 => UnknownFields::Drop,
+            3 => UnknownFields::Reject,
+            _ => return Err(Short),
+        };
+        if body.0.is_empty() { Ok(Self { unknown_fields }) } else { Err(Short) }
+    }
+}

