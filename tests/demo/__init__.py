@@ -1,0 +1,1 @@
+"""`tidewater demo`: what it prints works when pasted."""
