@@ -1,0 +1,61 @@
+//! The command line. Every command is a module with its arguments and a `run`.
+//!
+//! Results go to standard output, everything else to standard error; the exit code is 0 only on success, 2 for
+//! arguments that cannot be understood.
+
+pub mod check_config;
+pub mod client;
+pub mod output;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::logging::{self, LogArgs};
+
+/// Tidewater takes in what devices say, loses nothing that it has acknowledged, and makes it queryable at once.
+#[derive(Parser, Debug)]
+#[command(name = "tidewater", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  tidewater serve                          everything embedded, data in ./tidewater-data
+  tidewater device create --class pump     prints device id and token
+  tidewater query DEVICE temperature       the last hour, a bucket a minute
+  tidewater COMMAND --help                 what a command takes, with an example";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    CheckConfig(check_config::Args),
+}
+
+impl Command {
+    fn run(self) -> Result<()> {
+        match self {
+            Self::CheckConfig(args) => args.run(),
+        }
+    }
+}
+
+/// Parses the arguments, runs the command and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(message) = logging::start(&cli.log) {
+        return fail(&anyhow::Error::msg(message));
+    }
+    match cli.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("tidewater: {error:#}");
+    ExitCode::FAILURE
+}
