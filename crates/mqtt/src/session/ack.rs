@@ -1,0 +1,96 @@
+//! Acknowledgements that wait for the disk, and what they do when it has answered.
+
+use super::{Action, Close, Publish, Session};
+use crate::encode;
+use crate::packet::{Qos, Version};
+use crate::reason::Reason;
+
+/// An acknowledgement that is owed to the client: four bytes to keep in a queue. Acknowledgements leave in the order in
+/// which the session made them (MQTT 5.0 section 4.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ack {
+    packet_id: u16,
+    kind: Kind,
+    reason: Reason,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Acknowledged,
+    Received,
+    Completed,
+    /// A PUBCOMP whose PUBLISH does not take part in this connection's Receive Maximum.
+    CompletedUncounted,
+}
+
+impl Ack {
+    /// The packet that it answers.
+    pub fn packet_id(self) -> u16 {
+        self.packet_id
+    }
+
+    /// The same with another reason: [`Reason::NO_MATCHING_SUBSCRIBERS`] is a success, too.
+    pub fn with_reason(self, reason: Reason) -> Self {
+        Self { reason, ..self }
+    }
+}
+
+impl Publish<'_> {
+    /// What is owed for the message once it is durable; nothing with QoS 0.
+    #[inline]
+    pub fn ack(&self) -> Option<Ack> {
+        let kind = match self.qos {
+            Qos::AtMostOnce => return None,
+            Qos::AtLeastOnce => Kind::Acknowledged,
+            Qos::ExactlyOnce => Kind::Received,
+        };
+        Some(Ack { packet_id: self.packet_id, kind, reason: Reason::SUCCESS })
+    }
+}
+
+impl Session {
+    /// Appends an acknowledgement whose time has come: everything that it speaks of is durable.
+    #[inline]
+    pub fn acknowledge(&mut self, ack: Ack, out: &mut Vec<u8>) {
+        let (first, completes) = match ack.kind {
+            Kind::Acknowledged => (encode::PUBACK, true),
+            Kind::Received => (encode::PUBREC, ack.reason.is_failure()),
+            Kind::Completed => (encode::PUBCOMP, true),
+            Kind::CompletedUncounted => (encode::PUBCOMP, false),
+        };
+        if completes {
+            self.in_flight = self.in_flight.saturating_sub(1);
+        }
+        encode::ack(out, first, ack.packet_id, self.version, ack.reason);
+    }
+
+    /// Refuses a message that was not appended. With MQTT 5 and QoS 1 or 2 the acknowledgement says so, in its turn, and
+    /// the connection goes on; else the only way to say it is to close.
+    pub fn refuse(&mut self, publish: &Publish<'_>, reason: Reason) -> Result<Ack, Close> {
+        if publish.qos == Qos::ExactlyOnce {
+            self.state.release(publish.packet_id);
+        }
+        match publish.ack() {
+            Some(ack) if self.version == Version::V5 => {
+                let fits = reason.is_failure() && reason.fits_publish_ack();
+                Ok(ack.with_reason(if fits { reason } else { Reason::UNSPECIFIED_ERROR }))
+            }
+            _ => Err(self.close(reason)),
+        }
+    }
+
+    pub(super) fn release<'a>(&mut self, packet_id: u16) -> Action<'a> {
+        let ack = |kind| Ack { packet_id, kind, reason: Reason::SUCCESS };
+        match self.state.held.remove(&packet_id) {
+            Some(held) if held.counted => Action::Release(ack(Kind::Completed)),
+            Some(_) => Action::Release(ack(Kind::CompletedUncounted)),
+            // Released before: perhaps not durably yet, so the answer must not overtake it.
+            None => Action::Repeat(ack(Kind::CompletedUncounted)),
+        }
+    }
+
+    /// The PUBREC of a message that was sent again while it is held.
+    pub(super) fn repeat<'a>(packet_id: u16) -> Action<'a> {
+        Action::Repeat(Ack { packet_id, kind: Kind::Received, reason: Reason::SUCCESS })
+    }
+}

@@ -1,0 +1,145 @@
+//! A message from the client.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+
+use super::state::Held;
+use super::{Action, Session, Topics};
+use crate::error::Error;
+use crate::frame::Frame;
+use crate::packet::publish::PublishPacket;
+use crate::packet::{Qos, Version};
+use crate::property::{self, Properties, PropertyId};
+use crate::reason::Reason;
+use crate::text;
+
+/// A message that the protocol lets pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Publish<'a> {
+    pub topic: Topic<'a>,
+    pub payload: &'a [u8],
+    pub qos: Qos,
+    pub dup: bool,
+    pub retain: bool,
+    /// 0 with QoS 0.
+    pub packet_id: u16,
+    pub properties: Properties<'a>,
+    /// With QoS 2 what [`model::Control::Held`] records: a hash of topic and payload. Else 0.
+    pub payload_hash: u128,
+}
+
+/// Where a message goes. The caller keeps what it bound each slot to; slots are small numbers, dense from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Topic<'a> {
+    pub slot: u16,
+    /// The topic name if the slot stands for another one than before: it is to be bound anew.
+    pub name: Option<&'a str>,
+}
+
+/// What tells a message sent again from another one under the same packet identifier. The topic is part of it: two
+/// messages that differ in it are two messages.
+fn message_hash(topic: &[u8], payload: &[u8]) -> u128 {
+    xxh3_128_with_seed(payload, xxh3_64(topic))
+}
+
+impl Session {
+    #[inline]
+    pub(super) fn publish<'a>(&mut self, frame: Frame<'a>) -> Result<Action<'a>, Error> {
+        let packet = PublishPacket::decode(frame.flags(), frame.body, self.version, property::PUBLISH)?;
+        if packet.retain && !self.offer.retain_available {
+            return Err(Error::Refused(Reason::RETAIN_NOT_SUPPORTED, "a retained message"));
+        }
+        if packet.qos > self.offer.qos_max {
+            return Err(Error::Refused(Reason::QOS_NOT_SUPPORTED, "a message with a higher QoS than offered"));
+        }
+        let topic = self.topic(&packet)?;
+        let mut publish = Publish {
+            topic,
+            payload: packet.payload,
+            qos: packet.qos,
+            dup: packet.dup,
+            retain: packet.retain,
+            packet_id: packet.packet_id,
+            properties: packet.properties,
+            payload_hash: 0,
+        };
+        match packet.qos {
+            Qos::AtMostOnce => {}
+            Qos::AtLeastOnce => self.count_in_flight()?,
+            Qos::ExactlyOnce => return self.publish_exactly_once(&mut publish),
+        }
+        Ok(Action::Publish(publish))
+    }
+
+    fn publish_exactly_once<'a>(&mut self, publish: &mut Publish<'a>) -> Result<Action<'a>, Error> {
+        let packet_id = publish.packet_id;
+        publish.payload_hash = message_hash(self.topics.get(publish.topic.slot), publish.payload);
+        let Some(mut held) = self.state.held.get(&packet_id).copied() else {
+            self.count_in_flight()?;
+            self.state.held.insert(packet_id, Held::new(publish.payload_hash, true));
+            return Ok(Action::Publish(*publish));
+        };
+        if held.hash() != publish.payload_hash {
+            return Err(Error::Protocol("the packet identifier awaits PUBREL for another message"));
+        }
+        // Once per connection is what a reconnecting client may do (section 4.4); a client that goes on is in a loop.
+        if held.repeated {
+            return Err(Error::Protocol("the same message sent again and again without PUBREL"));
+        }
+        if !held.counted {
+            self.count_in_flight()?;
+        }
+        (held.counted, held.repeated) = (true, true);
+        self.state.held.insert(packet_id, held);
+        Ok(Self::repeat(packet_id))
+    }
+
+    /// One more publish awaits its acknowledgement. Only MQTT 5 clients were told how many may.
+    #[inline]
+    fn count_in_flight(&mut self) -> Result<(), Error> {
+        if self.in_flight >= u32::from(self.offer.receive_max) && self.version == Version::V5 {
+            return Err(Error::Refused(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more publishes in flight than allowed"));
+        }
+        self.in_flight = self.in_flight.saturating_add(1);
+        Ok(())
+    }
+
+    #[inline]
+    fn topic<'a>(&mut self, packet: &PublishPacket<'a>) -> Result<Topic<'a>, Error> {
+        if !packet.properties.is_empty()
+            && let Some(alias) = packet.properties.number(PropertyId::TopicAlias)
+        {
+            return self.aliased_topic(packet.topic, alias as u16);
+        }
+        match self.topics.find(packet.topic) {
+            Some(slot) => Ok(Topic { slot, name: None }),
+            None => {
+                let name = self.check_topic(packet.topic)?;
+                Ok(Topic { slot: self.topics.remember(packet.topic), name: Some(name) })
+            }
+        }
+    }
+
+    fn aliased_topic<'a>(&mut self, topic: &'a [u8], alias: u16) -> Result<Topic<'a>, Error> {
+        if alias == 0 || alias > self.offer.topic_alias_max {
+            return Err(Error::Refused(Reason::TOPIC_ALIAS_INVALID, "a topic alias beyond the Topic Alias Maximum"));
+        }
+        let slot = Topics::alias_slot(alias);
+        let known = self.topics.get(slot);
+        if topic.is_empty() && known.is_empty() {
+            return Err(Error::Protocol("a topic alias that stands for nothing yet"));
+        }
+        if topic.is_empty() || known == topic {
+            return Ok(Topic { slot, name: None });
+        }
+        let name = self.check_topic(topic)?;
+        self.topics.put(slot, topic);
+        Ok(Topic { slot, name: Some(name) })
+    }
+
+    fn check_topic<'a>(&self, topic: &'a [u8]) -> Result<&'a str, Error> {
+        if topic.len() > usize::from(self.offer.topic_bytes_max) {
+            return Err(Error::Refused(Reason::TOPIC_NAME_INVALID, "the topic is too long"));
+        }
+        text::topic_name(topic).ok_or(Error::Malformed("the topic is not a topic name"))
+    }
+}
