@@ -13,13 +13,13 @@ pub enum Error {
     #[error("`{field}` {why}")]
     Invalid { field: String, why: String },
     /// No such resource on this tenant's side of the wall.
-    #[error("there is no {what} `{name}` here: list the {what}s to see which there are")]
+    #[error("there is no {what} `{name}` here: list the {} to see which there are", what.plural())]
     NotFound { what: Resource, name: String },
     /// The name or id is taken.
     #[error("{what} `{name}` {why}")]
     Conflict { what: Resource, name: String, why: &'static str },
     /// A limit of the tenant.
-    #[error("the tenant has reached its limit of {max} {what}s: delete some or have its limits raised")]
+    #[error("the tenant has reached its limit of {max} {}: delete some or have its limits raised", what.plural())]
     Limit { what: Resource, max: u64 },
     /// Who asks may not.
     #[error("{0}")]
@@ -82,6 +82,15 @@ impl Resource {
             Self::Key => "key",
             Self::Class => "class",
             Self::Device => "device",
+        }
+    }
+
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenants",
+            Self::Key => "keys",
+            Self::Class => "classes",
+            Self::Device => "devices",
         }
     }
 }

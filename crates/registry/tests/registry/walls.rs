@@ -1,0 +1,53 @@
+//! Tenants are walls: every verb, from the wrong side, finds nothing and changes nothing.
+
+use registry::{ClassSettings, DeviceFilter, Paging, Right};
+use serde_json::json;
+
+use crate::world::{World, code, new_device, patch, tenant_settings};
+
+#[tokio::test]
+async fn every_verb_from_the_wrong_side_finds_nothing() {
+    let world = World::sqlite().await;
+    let (registry, mine) = (&world.registry, world.tenant);
+    let theirs = registry.create_tenant(tenant_settings("other")).await.unwrap().tenant_id;
+    let (device, _) = world.device().await;
+    let key = world.key(&[Right::Query]).await.key.key_id;
+    let class = registry.create_class(mine, ClassSettings::defaults("pump")).await.unwrap();
+    let before = registry.device(mine, device).await.unwrap();
+
+    assert_eq!(code(registry.device(theirs, device).await), "device-unknown");
+    let status = patch(json!({"status": "inactive"}));
+    assert_eq!(code(registry.update_device(theirs, device, status).await), "device-unknown");
+    assert_eq!(code(registry.rotate_token(theirs, device, None).await), "device-unknown");
+    assert_eq!(code(registry.delete_device(theirs, device).await), "device-unknown");
+    assert_eq!(code(registry.device_of(theirs, device).await), "device-unknown");
+    // Same content, even: the id is taken, and that is all that the other side learns.
+    assert_eq!(code(registry.create_device(theirs, new_device(json!({"device_id": device}))).await), "device-conflict");
+
+    assert_eq!(code(registry.key(theirs, key).await), "key-unknown");
+    assert_eq!(code(registry.update_key(theirs, key, patch(json!({"rights": ["admin"]}))).await), "key-unknown");
+    assert_eq!(code(registry.delete_key(theirs, key).await), "key-unknown");
+
+    assert_eq!(code(registry.class(theirs, "pump").await), "class-unknown");
+    assert_eq!(code(registry.update_class(theirs, "pump", patch(json!({}))).await), "class-unknown");
+    assert_eq!(code(registry.delete_class(theirs, "pump").await), "class-unknown");
+
+    let all = Paging::default();
+    assert!(registry.devices(theirs, &DeviceFilter::default(), &all).await.unwrap().rows.is_empty());
+    assert!(registry.keys(theirs, &all).await.unwrap().rows.is_empty());
+    assert!(registry.classes(theirs, &all).await.unwrap().rows.is_empty());
+
+    assert_eq!(registry.device(mine, device).await.unwrap(), before);
+    assert_eq!(registry.class(mine, "pump").await.unwrap(), class);
+}
+
+#[tokio::test]
+async fn names_of_classes_are_each_tenants_own() {
+    let world = World::sqlite().await;
+    let registry = &world.registry;
+    let other = registry.create_tenant(tenant_settings("other")).await.unwrap().tenant_id;
+    registry.create_class(world.tenant, ClassSettings::defaults("pump")).await.unwrap();
+    registry.create_class(other, ClassSettings::defaults("pump")).await.unwrap();
+    registry.update_class(other, "pump", patch(json!({"free_topics": true}))).await.unwrap();
+    assert!(!registry.class(world.tenant, "pump").await.unwrap().settings.free_topics);
+}
