@@ -4,14 +4,20 @@
 //! a credential into a context; [`problem`] is how failures are told.
 
 pub mod auth;
+pub mod body;
+pub mod inflate;
+pub mod ndjson;
 pub mod problem;
 pub mod routes;
+pub mod times;
 
 use std::sync::Arc;
 
 use model::Clock;
+use registry::Registry;
 
-pub use auth::{Access, Context, Right};
+pub use auth::{Access, Caller, Context};
+pub use body::JsonBody;
 pub use problem::Problem;
 pub use routes::Route;
 
@@ -22,6 +28,7 @@ pub struct App(Arc<Parts>);
 /// The parts that an [`App`] is made of.
 pub struct Parts {
     pub clock: Clock,
+    pub registry: Registry,
 }
 
 impl App {

@@ -2,41 +2,19 @@
 //!
 //! The tenant comes from the credential only. A route never sees a request that its [`Access`] does not allow.
 
-use std::fmt;
+use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request};
+use axum::RequestPartsExt;
+use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use model::TenantId;
+use model::{DeviceId, TenantId};
+use registry::{DeviceAuth, KeyAuth, Right};
 
 use crate::http::App;
 use crate::http::problem::Problem;
-
-/// What an API key may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Right {
-    Ingest,
-    Query,
-    Devices,
-    Schemas,
-    DeadLetters,
-    Admin,
-}
-
-impl fmt::Display for Right {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ingest => "ingest",
-            Self::Query => "query",
-            Self::Devices => "devices",
-            Self::Schemas => "schemas",
-            Self::DeadLetters => "dead-letters",
-            Self::Admin => "admin",
-        })
-    }
-}
 
 /// Who may call a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +23,8 @@ pub enum Access {
     Open,
     /// An API key with this right.
     Key(Right),
+    /// An API key with the right `admin` in the default tenant.
+    Operator,
     /// The device that the path's `{device_id}` names, with its token; or an API key with the right `ingest`.
     Device,
 }
@@ -54,6 +34,14 @@ pub enum Access {
 pub struct Context {
     /// The caller's tenant: the only one whose data the request may touch.
     pub tenant: TenantId,
+    pub caller: Caller,
+}
+
+/// What a credential belongs to.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    Key(Arc<KeyAuth>),
+    Device(Arc<DeviceAuth>),
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Context {
@@ -78,16 +66,62 @@ pub async fn authorize(app: App, access: Access, request: Request, next: Next) -
     next.run(Request::from_parts(parts, body)).await
 }
 
-async fn authenticate(_app: &App, _access: Access, parts: &mut Parts) -> Result<Context, Problem> {
-    let token = bearer(&parts.headers)?;
-    Err(Problem::unauthorized("token-wrong", format!("The token of {} characters is not known.", token.len())))
+async fn authenticate(app: &App, access: Access, parts: &mut Parts) -> Result<Context, Problem> {
+    let token = bearer(&parts.headers)?.to_owned();
+    if token.starts_with("twd_") {
+        return authenticate_device(app, access, parts, &token).await;
+    }
+    if !token.starts_with("twk_") {
+        let detail =
+            "The token is neither an API key (`twk_…`) nor a device token (`twd_…`). Send it whole and unchanged.";
+        return Err(Problem::unauthorized("credential-invalid", detail));
+    }
+    let key = app.registry.authenticate_key(&token).await?;
+    let needed = match access {
+        Access::Open => None,
+        Access::Key(right) => Some(right),
+        Access::Operator if key.operator => None,
+        Access::Operator => {
+            let detail = "Only a key with the right `admin` in the default tenant may do this.";
+            return Err(Problem::forbidden("right-missing", detail));
+        }
+        Access::Device => Some(Right::Ingest),
+    };
+    match needed {
+        Some(right) if !key.allows(right) => {
+            let detail = format!("This key does not have the right `{right}`. Use one that has it, or add the right.");
+            Err(Problem::forbidden("right-missing", detail))
+        }
+        _ => Ok(Context { tenant: key.tenant, caller: Caller::Key(key) }),
+    }
+}
+
+async fn authenticate_device(app: &App, access: Access, parts: &mut Parts, token: &str) -> Result<Context, Problem> {
+    let path = parts.extract::<RawPathParams>().await.ok();
+    let named = path.iter().flatten().find(|(name, _)| *name == "device_id").map(|(_, value)| value.to_owned());
+    let (Access::Device, Some(named)) = (access, named) else {
+        let detail =
+            "A device token is good for `POST /v1/ingest/{device_id}` of its device. For this, use an API key.";
+        return Err(Problem::forbidden("right-missing", detail));
+    };
+    let device = device_id(&named)?;
+    let device = app.registry.authenticate_device(device, token).await?;
+    Ok(Context { tenant: device.tenant, caller: Caller::Device(device) })
+}
+
+/// The device that a path or a query names.
+pub fn device_id(text: &str) -> Result<DeviceId, Problem> {
+    text.parse().map_err(|_| {
+        let detail = format!("`{text}` is not a device id: a device id is a UUID.");
+        Problem::invalid("device-id-malformed", detail)
+    })
 }
 
 /// The token of `Authorization: Bearer …`.
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         let detail = "The request has no credential. Send `Authorization: Bearer <device token or API key>`.";
-        return Err(Problem::unauthorized("token-missing", detail));
+        return Err(Problem::unauthorized("credential-missing", detail));
     };
     let token = value.to_str().ok().and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
@@ -95,6 +129,6 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     });
     token.ok_or_else(|| {
         let detail = "The Authorization header is not of the form `Bearer <token>`.";
-        Problem::unauthorized("token-malformed", detail)
+        Problem::unauthorized("credential-malformed", detail)
     })
 }

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::ErrorKind;
 use model::error::LogLevel;
+use registry::Denial;
 use serde_json::{Map, Value, json};
 
 #[cfg(test)]
@@ -102,6 +103,28 @@ impl Problem {
         }
         Value::Object(members)
     }
+}
+
+impl From<registry::Error> for Problem {
+    fn from(error: registry::Error) -> Self {
+        let detail = sentence(&error.to_string());
+        let problem = Self::new(error.kind(), error.code(), detail);
+        match error {
+            registry::Error::Denied(Denial::Inactive) => problem.status(StatusCode::FORBIDDEN),
+            registry::Error::Denied(Denial::Unknown) => problem.status(StatusCode::NOT_FOUND),
+            _ => problem,
+        }
+    }
+}
+
+/// An error's text as a sentence.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
+    if !out.ends_with(['.', '!', '?']) {
+        out.push('.');
+    }
+    out
 }
 
 impl IntoResponse for Problem {

@@ -1,0 +1,68 @@
+//! Request bodies: read up to a limit, inflated up to another, and of a media type that the route takes.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use model::limits::{HTTP_BODY_BYTES_MAX, HTTP_INFLATED_BYTES_MAX};
+use serde::de::DeserializeOwned;
+
+use crate::http::inflate::{Encoding, inflate};
+use crate::http::problem::Problem;
+
+/// A JSON body of the API. Unlike telemetry it may not be compressed.
+pub struct JsonBody<T>(pub T);
+
+/// Bodies of the API's own resources are small; bulk data has routes of its own.
+const RESOURCE_BYTES_MAX: usize = 1 << 20;
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let media = media_type(&parts.headers);
+        if !(media.is_empty() || media == "application/json" || media.ends_with("+json")) {
+            let detail = format!("This takes a JSON body (Content-Type: application/json), not `{media}`.");
+            return Err(Problem::invalid("media-type-unsupported", detail).status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let bytes = read(body, RESOURCE_BYTES_MAX).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| json_problem(&error))
+    }
+}
+
+/// What is wrong with a JSON body of the API, and where.
+fn json_problem(error: &serde_json::Error) -> Problem {
+    let code = if error.is_data() { "body-invalid" } else { "not-well-formed" };
+    let what = if error.is_data() { "The body does not fit" } else { "The body is not valid JSON" };
+    Problem::invalid(code, format!("{what}: {error}.")).with("line", error.line()).with("column", error.column())
+}
+
+/// The body's media type in lower case, without parameters; empty if there is none.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The whole body as it was before it was compressed. Inflating happens away from the threads that serve connections.
+pub async fn read_inflated(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let encoding = Encoding::from_header(headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()))?;
+    let bytes = read(body, HTTP_BODY_BYTES_MAX).await?;
+    if encoding == Encoding::Identity {
+        return Ok(bytes);
+    }
+    let inflated = tokio::task::spawn_blocking(move || inflate(encoding, &bytes, HTTP_INFLATED_BYTES_MAX)).await;
+    inflated.expect("inflating does not panic").map(Bytes::from)
+}
+
+/// The whole body, at most `bytes_max` bytes.
+async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let detail = format!("The body is larger than {bytes_max} bytes. Send it in parts.");
+            Err(Problem::invalid("body-too-large", detail).status(StatusCode::PAYLOAD_TOO_LARGE))
+        }
+        Err(error) => Err(Problem::invalid("body-broken-off", format!("The body could not be read: {error}."))),
+    }
+}
