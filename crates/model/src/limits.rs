@@ -81,6 +81,14 @@ pub const DEVICE_INDICES_MAX: u32 = 1 << 24;
 pub const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Recent messages without seq, or with seq and neither ts nor boot, that one device's new one is compared with.
 pub const DEDUP_RECENT_MAX: usize = 128;
+/// Runs of consecutive seqs that one device's window may hold: a device that loses 2 % of its messages at one a second
+/// needs this many. Beyond it the oldest are forgotten: a re-send of those is stored again, never a message lost.
+pub const DEDUP_RUNS_PER_DEVICE_MAX: usize = 4096;
+/// Runs that the windows of one partition may hold (16 bytes each) before devices are cut down to
+/// [`DEDUP_RUNS_PER_DEVICE_MIN`], so that a fleet with random seqs stays within 256 MiB.
+pub const DEDUP_RUNS_MAX: usize = 1 << 24;
+/// Runs that a device keeps whatever the others do.
+pub const DEDUP_RUNS_PER_DEVICE_MIN: usize = 64;
 
 /// Raw bytes between the journal's end and the pipeline's or the store's position at which ingest is slowed.
 pub const LAG_BYTES_MAX: u64 = 256 << 20;
