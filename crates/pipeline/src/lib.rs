@@ -9,6 +9,7 @@ mod output;
 mod pipeline;
 mod plan;
 mod syntax;
+mod window;
 
 pub use output::{Counts, Defect, Output};
 pub use pipeline::{Pipeline, RestoreError};
