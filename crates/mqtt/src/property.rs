@@ -3,6 +3,7 @@
 //! A block is checked once when its packet is decoded; iterating over it afterwards cannot fail and copies nothing.
 
 use crate::error::Error;
+use crate::text;
 use crate::wire::{Input, put_binary, put_u16, put_u32, put_variable};
 
 /// Property identifiers.
@@ -217,6 +218,11 @@ fn not_allowed(allowed: Allowed) -> Error {
 }
 
 fn check_value(id: PropertyId, value: Value<'_>) -> Result<(), Error> {
+    if let (P::ResponseTopic, Value::Text(topic)) = (id, value)
+        && text::topic_name(topic.as_bytes()).is_none()
+    {
+        return Err(Error::Protocol("the response topic is not a topic name"));
+    }
     let Some(number) = value.number() else { return Ok(()) };
     match id {
         P::PayloadFormat

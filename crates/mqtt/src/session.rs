@@ -58,9 +58,11 @@ pub enum Action<'a> {
     Connect(Box<Connect<'a>>),
     /// A message to append, or to [`Session::refuse`].
     Publish(Publish<'a>),
-    /// Nothing new to store: an acknowledgement that must wait until everything accepted so far is durable.
+    /// A QoS 2 message that is held already: nothing to store, but its acknowledgement must wait until everything accepted
+    /// so far is durable.
     Repeat(Ack),
-    /// A QoS 2 message was released: record it in the log, then acknowledge once that is durable.
+    /// A QoS 2 message was released: record it in the log ([`model::Control::Released`]) if the session is persistent,
+    /// then acknowledge once that is durable.
     Release(Ack),
     /// Answer with [`Session::subscribed`].
     Subscribe(Subscribe<'a>),

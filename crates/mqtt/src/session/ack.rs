@@ -1,6 +1,6 @@
 //! Acknowledgements that wait for the disk, and what they do when it has answered.
 
-use super::{Action, Close, Publish, Session};
+use super::{Action, Close, Publish, Session, SessionState};
 use crate::encode;
 use crate::packet::{Qos, Version};
 use crate::reason::Reason;
@@ -18,6 +18,8 @@ pub struct Ack {
 enum Kind {
     Acknowledged,
     Received,
+    /// A PUBREC for a message that is sent again while it is held.
+    ReceivedAgain,
     Completed,
     /// A PUBCOMP whose PUBLISH does not take part in this connection's Receive Maximum.
     CompletedUncounted,
@@ -55,6 +57,7 @@ impl Session {
         let (first, completes) = match ack.kind {
             Kind::Acknowledged => (encode::PUBACK, true),
             Kind::Received => (encode::PUBREC, ack.reason.is_failure()),
+            Kind::ReceivedAgain => (encode::PUBREC, false),
             Kind::Completed => (encode::PUBCOMP, true),
             Kind::CompletedUncounted => (encode::PUBCOMP, false),
         };
@@ -79,18 +82,32 @@ impl Session {
         }
     }
 
+    /// What the acknowledgement speaks of did not become durable and never will: the client is to send it again, and it
+    /// must then count as new. The connection is to be closed.
+    pub fn abandon(&mut self, ack: Ack) {
+        self.state.abandon(ack);
+    }
+
     pub(super) fn release<'a>(&mut self, packet_id: u16) -> Action<'a> {
-        let ack = |kind| Ack { packet_id, kind, reason: Reason::SUCCESS };
-        match self.state.held.remove(&packet_id) {
-            Some(held) if held.counted => Action::Release(ack(Kind::Completed)),
-            Some(_) => Action::Release(ack(Kind::CompletedUncounted)),
-            // Released before: perhaps not durably yet, so the answer must not overtake it.
-            None => Action::Repeat(ack(Kind::CompletedUncounted)),
-        }
+        let kind = match self.state.held.remove(&packet_id) {
+            Some(held) if held.counted => Kind::Completed,
+            // Unknown: released before, but perhaps not durably, so it is recorded once more.
+            Some(_) | None => Kind::CompletedUncounted,
+        };
+        Action::Release(Ack { packet_id, kind, reason: Reason::SUCCESS })
     }
 
     /// The PUBREC of a message that was sent again while it is held.
     pub(super) fn repeat<'a>(packet_id: u16) -> Action<'a> {
-        Action::Repeat(Ack { packet_id, kind: Kind::Received, reason: Reason::SUCCESS })
+        Action::Repeat(Ack { packet_id, kind: Kind::ReceivedAgain, reason: Reason::SUCCESS })
+    }
+}
+
+impl SessionState {
+    /// [`Session::abandon`] for a session whose connection is gone.
+    pub fn abandon(&mut self, ack: Ack) {
+        if ack.kind == Kind::Received {
+            self.release(ack.packet_id);
+        }
     }
 }
