@@ -44,6 +44,12 @@ class Server:
         self.api = Api(self.listen["http"], self.admin_key())
         return self
 
+    def keep_ports(self):
+        """Later starts take the addresses of this one."""
+        for name, address in self.listen.items():
+            if f"--{name}" in self.command:
+                self.command[self.command.index(f"--{name}") + 1] = address
+
     def admin_key(self):
         return (self.data / "admin.key").read_text().strip()
 
