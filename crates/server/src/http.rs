@@ -9,12 +9,17 @@ pub mod inflate;
 pub mod ndjson;
 pub mod problem;
 pub mod routes;
+pub mod server;
 pub mod times;
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::middleware::from_fn_with_state;
 use model::Clock;
 use registry::Registry;
+
+use crate::operations::Metrics;
 
 pub use auth::{Access, Caller, Context};
 pub use body::JsonBody;
@@ -28,6 +33,7 @@ pub struct App(Arc<Parts>);
 /// The parts that an [`App`] is made of.
 pub struct Parts {
     pub clock: Clock,
+    pub metrics: Arc<Metrics>,
     pub registry: Registry,
 }
 
@@ -43,4 +49,9 @@ impl std::ops::Deref for App {
     fn deref(&self) -> &Parts {
         &self.0
     }
+}
+
+/// The HTTP listener's router: every route of the API, bounded in time and counted.
+pub fn router(app: App) -> Router {
+    routes::router(crate::api::routes(), app.clone()).layer(from_fn_with_state(app, server::bound_and_count))
 }

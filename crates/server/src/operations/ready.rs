@@ -1,0 +1,64 @@
+//! Whether the server should be sent traffic, and if not, why.
+
+use model::limits;
+use serde::Serialize;
+
+use super::Sample;
+
+/// Something that stands in the way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Obstacle {
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What it is and what to do, for a person.
+    pub detail: String,
+}
+
+/// Everything that stands in the way; empty when the server is ready.
+pub fn obstacles(sample: &Sample) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    let mut add = |code, detail| found.push(Obstacle { code, detail });
+    if sample.stopping {
+        add("stopping", "The server is shutting down.".to_owned());
+    }
+    if let Some(cause) = &sample.poisoned {
+        add("journal-poisoned", format!("The journal takes nothing more: {cause}. Repair the disk, then restart."));
+    }
+    if sample.free_bytes < limits::DISK_RESERVE_BYTES {
+        let (free, reserve) = (sample.free_bytes >> 20, limits::DISK_RESERVE_BYTES >> 20);
+        let detail = format!(
+            "{free} MiB of disk are free, below the reserve of {reserve} MiB. Free space or shorten a class's retention."
+        );
+        add("disk-full", detail);
+    }
+    if sample.lag_bytes > limits::LAG_BYTES_MAX {
+        let lag = sample.lag_bytes >> 20;
+        add("lag", format!("{lag} MiB of the journal are not queryable yet; ingest is slowed until they are."));
+    }
+    if found.is_empty() && !sample.ingest_held.is_empty() {
+        let detail = format!("Ingest is held up: {}.", sample.ingest_held);
+        found.push(Obstacle { code: "ingest-held", detail });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sample: Sample, expect: &[&str]) {
+        let codes: Vec<_> = obstacles(&sample).into_iter().map(|obstacle| obstacle.code).collect();
+        assert_eq!(codes, expect);
+    }
+
+    #[test]
+    fn each_obstacle_has_its_code() {
+        let fine = Sample { free_bytes: u64::MAX, ..Sample::default() };
+        check(fine.clone(), &[]);
+        check(Sample { stopping: true, ..fine.clone() }, &["stopping"]);
+        check(Sample { poisoned: Some("EIO".into()), ..fine.clone() }, &["journal-poisoned"]);
+        check(Sample { free_bytes: 0, ingest_held: "the disk is nearly full".into(), ..fine.clone() }, &["disk-full"]);
+        check(Sample { lag_bytes: limits::LAG_BYTES_MAX + 1, ..fine.clone() }, &["lag"]);
+        check(Sample { ingest_held: "the store is sealing".into(), ..fine }, &["ingest-held"]);
+    }
+}
