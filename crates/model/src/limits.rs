@@ -110,6 +110,10 @@ pub const DEAD_LETTER_BYTES: u64 = 1 << 30;
 pub const HEAD_PAGE_ROWS: usize = 4096;
 /// Rows in one chunk of the head, so in one block: at least 50 rows for each of 20,000 devices.
 pub const HEAD_CHUNK_ROWS: usize = 1 << 20;
+/// Memory for the head's pages, frozen chunks included: four seconds at full rate, so that sealing may stall for a while.
+pub const HEAD_BYTES_MAX: usize = 1 << 30;
+/// Memory for directories and metadata of blocks that were read lately.
+pub const BLOCK_CACHE_BYTES: usize = 256 << 20;
 /// Raw bytes behind unsealed rows at which everything is sealed: about a second of replay.
 pub const REPLAY_BYTES_MAX: u64 = 256 << 20;
 /// Age at which a chunk is sealed however small it is.

@@ -1,0 +1,56 @@
+//! The strings of a chunk: a cell holds the number of its string.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
+
+/// Longer strings are hardly ever equal (the data of events): they are not looked up.
+const SHARED_BYTES_MAX: usize = 64;
+/// What a string costs besides its bytes: two counters, a pointer, a map entry.
+const TEXT_OVERHEAD_BYTES: usize = 64;
+
+/// The strings, by number. Only the writer adds.
+#[derive(Default)]
+pub struct Texts {
+    texts: RwLock<Vec<Arc<str>>>,
+    bytes: AtomicUsize,
+}
+
+/// The writer's look-up of strings that are there already.
+#[derive(Default)]
+pub struct TextNumbers(HashMap<Arc<str>, u64>);
+
+impl Texts {
+    /// The number of `text`, which is added if need be.
+    pub fn number(&self, numbers: &mut TextNumbers, text: &str) -> u64 {
+        let shared = text.len() <= SHARED_BYTES_MAX;
+        if shared && let Some(number) = numbers.0.get(text) {
+            return *number;
+        }
+        let text: Arc<str> = text.into();
+        self.bytes.fetch_add(text.len() + TEXT_OVERHEAD_BYTES, Ordering::Relaxed);
+        let mut texts = self.texts.write().expect("no holder of this lock panics");
+        texts.push(text.clone());
+        let number = texts.len() as u64 - 1;
+        drop(texts);
+        if shared {
+            numbers.0.insert(text, number);
+        }
+        number
+    }
+
+    /// The string with this number, taken from a published cell.
+    pub fn get(&self, number: u64) -> Arc<str> {
+        self.texts.read().expect("no holder of this lock panics")[number as usize].clone()
+    }
+
+    /// All strings by number.
+    pub fn all(&self) -> Vec<Arc<str>> {
+        self.texts.read().expect("no holder of this lock panics").clone()
+    }
+
+    /// Memory that the strings take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
