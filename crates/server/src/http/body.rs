@@ -27,14 +27,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             return Err(Problem::invalid("media-type-unsupported", detail).status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
         let bytes = read(body, RESOURCE_BYTES_MAX).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| json_problem(&error))
+        object(&bytes).map(Self)
     }
 }
 
-/// What is wrong with a JSON body of the API, and where.
+/// Reads one JSON object. (A derived `Deserialize` would take an array of the members' values as well.)
+pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let value = serde_json::from_slice(bytes).map_err(|error| json_problem(&error))?;
+    if bytes.trim_ascii_start().first() == Some(&b'{') {
+        return Ok(value);
+    }
+    Err(Problem::invalid("body-invalid", "The JSON does not fit: it must be an object."))
+}
+
+/// What is wrong with JSON of the API, and where.
 fn json_problem(error: &serde_json::Error) -> Problem {
     let code = if error.is_data() { "body-invalid" } else { "not-well-formed" };
-    let what = if error.is_data() { "The body does not fit" } else { "The body is not valid JSON" };
+    let what = if error.is_data() { "The JSON does not fit" } else { "This is not valid JSON" };
     Problem::invalid(code, format!("{what}: {error}.")).with("line", error.line()).with("column", error.column())
 }
 
