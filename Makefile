@@ -6,6 +6,7 @@ help: ## This list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 demo: ## Build, start the server with a simulated fleet, print URL, admin key and a query to paste
+	@scripts/setup build
 	cargo build --release --package server
 	@exec $${CARGO_TARGET_DIR:-target}/release/tidewater demo $(ARGS)
 
