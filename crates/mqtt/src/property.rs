@@ -272,7 +272,12 @@ fn one<'a>(input: &mut Input<'a>) -> Result<Property<'a>, Error> {
 }
 
 fn id_from(code: u32) -> Option<PropertyId> {
-    const ALL: [PropertyId; 27] = [
+    IDS.get(code as usize).copied().flatten()
+}
+
+/// Every property at the position of its identifier.
+const IDS: [Option<PropertyId>; 43] = {
+    let all = [
         P::PayloadFormat,
         P::MessageExpiry,
         P::ContentType,
@@ -301,8 +306,14 @@ fn id_from(code: u32) -> Option<PropertyId> {
         P::SubscriptionIdAvailable,
         P::SharedAvailable,
     ];
-    ALL.into_iter().find(|id| *id as u32 == code)
-}
+    let mut ids = [None; 43];
+    let mut at = 0;
+    while at < all.len() {
+        ids[all[at] as usize] = Some(all[at]);
+        at += 1;
+    }
+    ids
+};
 
 /// Appends one property.
 pub(crate) fn put(out: &mut Vec<u8>, property: Property<'_>) {

@@ -164,6 +164,14 @@ impl Session {
     /// Takes one packet from the front of `input`. Immediate answers (PINGRESP, PUBREL) are appended to `out`.
     #[inline]
     pub fn step<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> Step<'a> {
+        match self.plain_publish(input) {
+            Some((used, publish)) => Step { used, action: Action::Publish(publish) },
+            None => self.step_carefully(input, out),
+        }
+    }
+
+    #[inline(never)]
+    fn step_carefully<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> Step<'a> {
         let limit = match self.phase {
             Phase::Open => self.offer.packet_bytes_max,
             Phase::Fresh => self.offer.connect_bytes_max,
@@ -177,7 +185,6 @@ impl Session {
         }
     }
 
-    #[inline]
     fn take<'a>(&mut self, frame: Frame<'a>, out: &mut Vec<u8>) -> Action<'a> {
         let taken = match (self.phase, frame.kind()) {
             (Phase::Open, kind::PUBLISH) => self.publish(frame),
@@ -295,6 +302,11 @@ impl Session {
     /// How long the client may be silent: one and a half of the keep-alive that it was granted. `None`: for ever.
     pub fn keep_alive(&self) -> Option<Duration> {
         (self.keep_alive > 0).then(|| Duration::from_millis(u64::from(self.keep_alive) * 1500))
+    }
+
+    /// What [`model::Control::Held`] records of a message with QoS 2 that awaits PUBREL: a hash of topic and payload.
+    pub fn payload_hash(&self, packet_id: u16) -> Option<u128> {
+        self.state.held.get(&packet_id).map(|held| held.hash())
     }
 
     /// Whether the session outlives its connection, so that its identifiers must be recorded in the log.

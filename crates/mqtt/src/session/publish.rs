@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::state::Held;
-use super::{Action, Session, Topics};
+use super::{Action, Phase, Session, Topics};
 use crate::error::Error;
 use crate::frame::Frame;
 use crate::packet::publish::PublishPacket;
@@ -23,8 +23,6 @@ pub struct Publish<'a> {
     /// 0 with QoS 0.
     pub packet_id: u16,
     pub properties: Properties<'a>,
-    /// With QoS 2 what [`model::Control::Held`] records: a hash of topic and payload. Else 0.
-    pub payload_hash: u128,
 }
 
 /// Where a message goes. The caller keeps what it bound each slot to; slots are small numbers, dense from 0.
@@ -42,7 +40,43 @@ fn message_hash(topic: &[u8], payload: &[u8]) -> u128 {
 }
 
 impl Session {
+    /// What almost every packet is: a whole PUBLISH with QoS 0 or 1, without flags and properties. `None`: whatever it is,
+    /// it takes the careful way, which would say the same of this one.
     #[inline]
+    pub(super) fn plain_publish<'a>(&mut self, input: &'a [u8]) -> Option<(usize, Publish<'a>)> {
+        let (first, start, len) = match *input {
+            [first @ (0x30 | 0x32), low @ 0..0x80, ..] => (first, 2, usize::from(low)),
+            [first @ (0x30 | 0x32), low, high @ 1..0x80, ..] => {
+                (first, 3, usize::from(low & 0x7F) | usize::from(high) << 7)
+            }
+            _ => return None,
+        };
+        let body = input.get(start..start + len)?;
+        let (topic_len, rest) = body.split_first_chunk::<2>()?;
+        let (topic, mut payload) = rest.split_at_checked(usize::from(u16::from_be_bytes(*topic_len)))?;
+        let (mut qos, mut packet_id) = (Qos::AtMostOnce, 0);
+        if first == 0x32 {
+            let (id, rest) = payload.split_first_chunk::<2>()?;
+            (qos, packet_id, payload) = (Qos::AtLeastOnce, u16::from_be_bytes(*id), rest);
+        }
+        if self.version == Version::V5 {
+            payload = payload.strip_prefix(&[0])?;
+        }
+        let counted = u32::from(qos == Qos::AtLeastOnce);
+        let refused = self.phase != Phase::Open
+            || start + len > self.offer.packet_bytes_max as usize
+            || qos > self.offer.qos_max
+            || counted > u32::from(packet_id)
+            || self.in_flight + counted > u32::from(self.offer.receive_max);
+        if refused {
+            return None;
+        }
+        let topic = self.named_topic(topic).ok()?;
+        self.in_flight += counted;
+        let properties = Properties::default();
+        Some((start + len, Publish { topic, payload, qos, dup: false, retain: false, packet_id, properties }))
+    }
+
     pub(super) fn publish<'a>(&mut self, frame: Frame<'a>) -> Result<Action<'a>, Error> {
         let packet = PublishPacket::decode(frame.flags(), frame.body, self.version, property::PUBLISH)?;
         if packet.retain && !self.offer.retain_available {
@@ -52,33 +86,25 @@ impl Session {
             return Err(Error::Refused(Reason::QOS_NOT_SUPPORTED, "a message with a higher QoS than offered"));
         }
         let topic = self.topic(&packet)?;
-        let mut publish = Publish {
-            topic,
-            payload: packet.payload,
-            qos: packet.qos,
-            dup: packet.dup,
-            retain: packet.retain,
-            packet_id: packet.packet_id,
-            properties: packet.properties,
-            payload_hash: 0,
-        };
-        match packet.qos {
+        let PublishPacket { qos, dup, retain, packet_id, properties, payload, .. } = packet;
+        match qos {
             Qos::AtMostOnce => {}
             Qos::AtLeastOnce => self.count_in_flight()?,
-            Qos::ExactlyOnce => return self.publish_exactly_once(&mut publish),
+            Qos::ExactlyOnce if self.hold(packet_id, topic.slot, payload)? => {}
+            Qos::ExactlyOnce => return Ok(Self::repeat(packet_id)),
         }
-        Ok(Action::Publish(publish))
+        Ok(Action::Publish(Publish { topic, payload, qos, dup, retain, packet_id, properties }))
     }
 
-    fn publish_exactly_once<'a>(&mut self, publish: &mut Publish<'a>) -> Result<Action<'a>, Error> {
-        let packet_id = publish.packet_id;
-        publish.payload_hash = message_hash(self.topics.get(publish.topic.slot), publish.payload);
+    /// Notes that a message with QoS 2 awaits PUBREL. False if it does already.
+    fn hold(&mut self, packet_id: u16, slot: u16, payload: &[u8]) -> Result<bool, Error> {
+        let hash = message_hash(self.topics.get(slot), payload);
         let Some(mut held) = self.state.held.get(&packet_id).copied() else {
             self.count_in_flight()?;
-            self.state.held.insert(packet_id, Held::new(publish.payload_hash, true));
-            return Ok(Action::Publish(*publish));
+            self.state.held.insert(packet_id, Held::new(hash, true));
+            return Ok(true);
         };
-        if held.hash() != publish.payload_hash {
+        if held.hash() != hash {
             return Err(Error::Protocol("the packet identifier awaits PUBREL for another message"));
         }
         // Once per connection is what a reconnecting client may do (section 4.4); a client that goes on is in a loop.
@@ -90,11 +116,10 @@ impl Session {
         }
         (held.counted, held.repeated) = (true, true);
         self.state.held.insert(packet_id, held);
-        Ok(Self::repeat(packet_id))
+        Ok(false)
     }
 
     /// One more publish awaits its acknowledgement. Only MQTT 5 clients were told how many may.
-    #[inline]
     fn count_in_flight(&mut self) -> Result<(), Error> {
         if self.in_flight >= u32::from(self.offer.receive_max) && self.version == Version::V5 {
             return Err(Error::Refused(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more publishes in flight than allowed"));
@@ -103,20 +128,30 @@ impl Session {
         Ok(())
     }
 
-    #[inline]
     fn topic<'a>(&mut self, packet: &PublishPacket<'a>) -> Result<Topic<'a>, Error> {
         if !packet.properties.is_empty()
             && let Some(alias) = packet.properties.number(PropertyId::TopicAlias)
         {
             return self.aliased_topic(packet.topic, alias as u16);
         }
-        match self.topics.find(packet.topic) {
+        self.named_topic(packet.topic)
+    }
+
+    #[inline]
+    fn named_topic<'a>(&mut self, topic: &'a [u8]) -> Result<Topic<'a>, Error> {
+        match self.topics.last(topic) {
             Some(slot) => Ok(Topic { slot, name: None }),
-            None => {
-                let name = self.check_topic(packet.topic)?;
-                Ok(Topic { slot: self.topics.remember(packet.topic), name: Some(name) })
-            }
+            None => self.another_topic(topic),
         }
+    }
+
+    #[inline(never)]
+    fn another_topic<'a>(&mut self, topic: &'a [u8]) -> Result<Topic<'a>, Error> {
+        if let Some(slot) = self.topics.other(topic) {
+            return Ok(Topic { slot, name: None });
+        }
+        let name = self.check_topic(topic)?;
+        Ok(Topic { slot: self.topics.remember(topic), name: Some(name) })
     }
 
     fn aliased_topic<'a>(&mut self, topic: &'a [u8], alias: u16) -> Result<Topic<'a>, Error> {

@@ -16,19 +16,23 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    /// The slot that holds `topic` without alias, if one does.
+    /// The slot used last, if it holds `topic`.
     #[inline]
-    pub fn find(&mut self, topic: &[u8]) -> Option<u16> {
-        let last = self.last;
-        if self.slots.get(usize::from(last)).is_some_and(|known| known == topic) {
-            return Some(last);
+    pub fn last(&self, topic: &[u8]) -> Option<u16> {
+        self.slots
+            .get(usize::from(self.last))
+            .is_some_and(|known| known == topic && !topic.is_empty())
+            .then_some(self.last)
+    }
+
+    /// The slot used before the last, if it holds `topic`; it is then the last.
+    pub fn other(&mut self, topic: &[u8]) -> Option<u16> {
+        let other = 1 - self.last;
+        if self.get(other) != topic || topic.is_empty() {
+            return None;
         }
-        let other = 1 - last;
-        if self.slots.get(usize::from(other)).is_some_and(|known| known == topic) {
-            self.last = other;
-            return Some(other);
-        }
-        None
+        self.last = other;
+        Some(other)
     }
 
     /// The slot of an alias, counted from 1.

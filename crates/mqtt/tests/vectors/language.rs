@@ -22,7 +22,7 @@ pub fn bytes(payload: &str) -> Result<Vec<u8>, String> {
 fn token(token: &str, out: &mut Vec<u8>) -> Option<()> {
     let (first, number) = token.split_at(1);
     match first {
-        "'" => out.extend_from_slice(token[1..token.len() - 1].as_bytes()),
+        "'" => out.extend_from_slice(&token.as_bytes()[1..token.len() - 1]),
         "i" => out.push(number.parse().ok()?),
         "H" | "k" | "m" | "s" => out.extend_from_slice(&number.parse::<u16>().ok()?.to_be_bytes()),
         "L" => out.extend_from_slice(&number.parse::<u32>().ok()?.to_be_bytes()),

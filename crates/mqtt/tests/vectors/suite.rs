@@ -3,10 +3,13 @@
 //!
 //! The files are third-party data that is not part of the project; they are read at run time.
 
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub mod groups;
 pub mod language;
 
 /// Where the files are: `TIDEWATER_MQTT_VECTORS`, or `../shared/mqtt-vectors` beside the workspace.
@@ -20,7 +23,8 @@ pub fn directory() -> Option<PathBuf> {
     }
     let missing = format!("MQTT vectors SKIPPED: no CONNECT.json in {}; set TIDEWATER_MQTT_VECTORS", dir.display());
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
-    eprintln!("\n*** {missing} ***\n");
+    // Not `eprintln!`, whose output the test harness swallows.
+    writeln!(std::io::stderr(), "\n*** {missing} ***\n").expect("standard error can be written to");
     None
 }
 
@@ -152,6 +156,26 @@ fn load_group(group: &GroupFile, cases: &mut Vec<Case>) -> Result<(), String> {
         });
     }
     Ok(())
+}
+
+/// The cases that are to be run, after their number per group and scope has been found as it was recorded.
+pub fn in_scope(cases: &[Case]) -> Vec<&Case> {
+    let mut counts: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
+    for case in cases {
+        let column = match case.scope() {
+            Scope::In => 0,
+            Scope::Delivery => 1,
+            Scope::Mqtt31 => 2,
+            Scope::Departure(_) => 3,
+        };
+        counts.entry(&case.group).or_default()[column] += 1;
+    }
+    let recorded: BTreeMap<&str, [usize; 4]> = groups::GROUPS.into_iter().collect();
+    for (group, found) in &counts {
+        assert_eq!(Some(found), recorded.get(group), "cases of group `{group}`: run, delivery, MQTT 3.1, departures");
+    }
+    assert_eq!(counts.len(), recorded.len(), "groups of cases");
+    cases.iter().filter(|case| case.scope() == Scope::In).collect()
 }
 
 /// The connection that a case is run over.
