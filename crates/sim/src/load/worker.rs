@@ -1,0 +1,455 @@
+//! The loop: one thread, its connections, one read buffer, one write buffer.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use hdrhistogram::Histogram;
+use mio::{Events, Poll, Token};
+use model::Clock;
+use mqtt::{Qos, Reason};
+
+use super::connection::{BACKOFF_MAX, BACKOFF_MIN, Connection, Failure, Phase, Talk};
+use super::http::HttpTalk;
+use super::mqtt::MqttTalk;
+use super::pace::Pace;
+use super::stream::Stream;
+use super::{Credential, FIRST_SEQ, LoadConfig, LoadReport, Progress, Target, gauge, latency_histogram, slice_of};
+use crate::acked::StreamGauge;
+use crate::packet::Login;
+use crate::socket::{READ_BYTES, ReadEnd, Socket};
+use crate::stop::Stop;
+
+/// Connections that are being made at once: less than a listener's backlog.
+const OPENING_MAX: usize = 100;
+/// How long a connection may take to be made.
+const OPENING_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often connections that no event woke are looked at: reconnects, reservations of the log, the end.
+const ROUND: Duration = Duration::from_millis(10);
+/// Above this rate an open loop sleeps [`TICK`] between its turns instead of waiting for events, whose timeouts count
+/// in milliseconds.
+const TICK_RATE: f64 = 20_000.0;
+const TICK: Duration = Duration::from_micros(100);
+/// Portions that one connection may write in one turn.
+const PORTIONS_MAX: usize = 8;
+/// A keep-alive that never has to be kept: runs are shorter.
+const KEEP_ALIVE_S: u16 = 3600;
+
+/// What the threads of one load share.
+pub struct Shared {
+    threads: usize,
+    ready: AtomicUsize,
+    start: OnceLock<Duration>,
+    stop: Stop,
+    /// One thread failed: the others need not go on.
+    abort: Stop,
+}
+
+impl Shared {
+    pub fn new(threads: usize, stop: &Stop) -> Self {
+        let (ready, start, abort) = Default::default();
+        Self { threads, ready, start, stop: stop.clone(), abort }
+    }
+}
+
+struct Worker<'a> {
+    config: &'a LoadConfig,
+    clock: &'a Clock,
+    shared: &'a Shared,
+    progress: &'a Progress,
+    gauges: Option<&'a [StreamGauge]>,
+    poll: Poll,
+    connections: Vec<Connection>,
+    paces: Vec<Pace>,
+    /// Messages per connection.
+    quota: u64,
+    buffer: Vec<u8>,
+    out: Vec<u8>,
+    /// Connections that had more to write or read than one turn allows.
+    again: Vec<usize>,
+    opening: usize,
+    /// No new messages: what is in flight is waited for.
+    ending: bool,
+    tally: Tally,
+}
+
+struct Tally {
+    ack_us: Histogram<u64>,
+    acked: u64,
+    resent: u64,
+    refused: u64,
+    reconnects: u64,
+    last_ack: Duration,
+}
+
+/// Runs the connections with these numbers.
+pub fn run(
+    config: &LoadConfig,
+    clock: &Clock,
+    shared: &Shared,
+    progress: &Progress,
+    gauges: Option<&[StreamGauge]>,
+    numbers: Range<usize>,
+) -> Result<LoadReport> {
+    let result = Worker::new(config, clock, shared, progress, gauges, numbers).and_then(Worker::run);
+    if result.is_err() {
+        shared.abort.stop();
+    }
+    result
+}
+
+impl<'a> Worker<'a> {
+    fn new(
+        config: &'a LoadConfig,
+        clock: &'a Clock,
+        shared: &'a Shared,
+        progress: &'a Progress,
+        gauges: Option<&'a [StreamGauge]>,
+        numbers: Range<usize>,
+    ) -> Result<Self> {
+        let ack_us = latency_histogram();
+        let connections: Vec<Connection> = numbers.map(|number| connection(config, number)).collect();
+        Ok(Self {
+            config,
+            clock,
+            shared,
+            progress,
+            gauges,
+            poll: Poll::new()?,
+            paces: vec![Pace::Closed; connections.len()],
+            connections,
+            quota: quota(config),
+            buffer: vec![0; READ_BYTES],
+            out: Vec::with_capacity(1 << 20),
+            again: Vec::new(),
+            opening: 0,
+            ending: true,
+            tally: Tally { ack_us, acked: 0, resent: 0, refused: 0, reconnects: 0, last_ack: Duration::ZERO },
+        })
+    }
+
+    fn run(mut self) -> Result<LoadReport> {
+        let mut events = Events::with_capacity(1024);
+        self.connect_all(&mut events)?;
+        let start = *self.shared.start.get_or_init(|| self.clock.monotonic());
+        for (connection, pace) in self.connections.iter().zip(&mut self.paces) {
+            *pace = Pace::share(self.config.rate, start, connection.number, self.config.connections);
+        }
+        self.tally.last_ack = start;
+        self.ending = false;
+        let deadline = self.config.duration.map(|duration| start + duration);
+        let mut give_up = None;
+        let mut next_round = start;
+        while !self.shared.abort.wanted() {
+            let now = self.turn(&mut events, &mut next_round)?;
+            let over = self.shared.stop.wanted() || deadline.is_some_and(|deadline| now >= deadline);
+            if over && !self.ending {
+                self.ending = true;
+                give_up = Some(now + self.config.drain_max);
+            }
+            let quiet = self.connections.iter().all(|connection| connection.stream.in_flight() == 0);
+            if quiet
+                && (self.ending || self.connections.iter().all(|connection| connection.stream.sent() >= self.quota))
+            {
+                break;
+            }
+            if give_up.is_some_and(|give_up| now >= give_up) {
+                break;
+            }
+        }
+        self.say_goodbye();
+        Ok(self.report(start))
+    }
+
+    /// Makes all connections, then waits for the other threads.
+    fn connect_all(&mut self, events: &mut Events) -> Result<()> {
+        let mut next_round = Duration::ZERO;
+        let mut counted = false;
+        while self.shared.ready.load(Ordering::Acquire) < self.shared.threads {
+            if self.shared.stop.wanted() || self.shared.abort.wanted() {
+                return Err(anyhow!("stopped before all connections were made"));
+            }
+            self.turn(events, &mut next_round)?;
+            if !counted && self.connections.iter().all(|connection| matches!(connection.phase, Phase::Ready(_))) {
+                counted = true;
+                self.shared.ready.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+        Ok(())
+    }
+
+    /// One turn: waits for events, handles them, and lets those send who may. Returns its time.
+    fn turn(&mut self, events: &mut Events, next_round: &mut Duration) -> Result<Duration> {
+        let paced = self.config.rate.is_some() && !self.ending;
+        let ticking = paced && self.config.rate.is_some_and(|rate| rate > TICK_RATE);
+        if ticking {
+            std::thread::sleep(TICK);
+        }
+        let wait = match (ticking || !self.again.is_empty(), paced) {
+            (true, _) => Duration::ZERO,
+            (false, true) => Duration::from_millis(1),
+            (false, false) => ROUND,
+        };
+        match self.poll.poll(events, Some(wait)) {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
+            _ => {}
+        }
+        let now = self.clock.monotonic();
+        for event in events.iter() {
+            let place = event.token().0;
+            self.step(place, now, event.is_readable() || event.is_error(), event.is_writable())?;
+        }
+        for place in std::mem::take(&mut self.again) {
+            self.step(place, now, true, true)?;
+        }
+        if paced || now >= *next_round {
+            *next_round = now + ROUND;
+            for place in 0..self.connections.len() {
+                self.look_at(place, now)?;
+            }
+        }
+        self.progress.acked.fetch_add(std::mem::take(&mut self.tally.acked), Ordering::Relaxed);
+        Ok(now)
+    }
+
+    /// A connection without event: connects if it is time, and sends what is due.
+    fn look_at(&mut self, place: usize, now: Duration) -> Result<()> {
+        match &self.connections[place].phase {
+            Phase::Down(until) if now >= *until && self.opening < OPENING_MAX => {
+                let outcome = self.open(place, now);
+                self.settle(place, now, outcome)
+            }
+            Phase::Down(_) => Ok(()),
+            Phase::Opening(_, since) if now > *since + OPENING_WAIT_MAX => {
+                let late = anyhow!("no answer to the attempt to connect within {} s", OPENING_WAIT_MAX.as_secs());
+                self.settle(place, now, Err(Failure::Lost(late)))
+            }
+            Phase::Opening(..) => Ok(()),
+            Phase::Ready(_) => {
+                let outcome = self.fill(place, now);
+                self.settle(place, now, outcome)
+            }
+        }
+    }
+
+    /// An event: reads, writes what was kept, sends what may be sent.
+    fn step(&mut self, place: usize, now: Duration, readable: bool, writable: bool) -> Result<()> {
+        let outcome = self.exchange(place, now, readable, writable);
+        self.settle(place, now, outcome)
+    }
+
+    fn exchange(&mut self, place: usize, now: Duration, readable: bool, writable: bool) -> Result<(), Failure> {
+        let Some(socket) = self.connections[place].phase.socket() else { return Ok(()) };
+        if writable {
+            socket.flush()?;
+        }
+        if readable {
+            self.read(place, now)?;
+        }
+        self.fill(place, now)
+    }
+
+    fn open(&mut self, place: usize, now: Duration) -> Result<(), Failure> {
+        let connection = &mut self.connections[place];
+        let (Target::Mqtt { address, .. } | Target::Http { address, .. }) = self.config.target;
+        let mut socket = Socket::connect(address, self.poll.registry(), Token(place))?;
+        self.out.clear();
+        let ready = connection.talk.hello(&mut self.out);
+        socket.write(&self.out)?;
+        self.opening += 1;
+        connection.phase = Phase::Opening(socket, now);
+        if ready {
+            connection.stream.rewind();
+            self.became_ready(place);
+        }
+        Ok(())
+    }
+
+    fn became_ready(&mut self, place: usize) {
+        let connection = &mut self.connections[place];
+        connection.phase = match std::mem::replace(&mut connection.phase, Phase::Down(Duration::ZERO)) {
+            Phase::Opening(socket, _) => {
+                self.opening -= 1;
+                self.progress.connected.fetch_add(1, Ordering::Relaxed);
+                connection.backoff = BACKOFF_MIN;
+                Phase::Ready(socket)
+            }
+            other => other,
+        };
+    }
+
+    fn read(&mut self, place: usize, now: Duration) -> Result<(), Failure> {
+        let Connection { number, phase, talk, stream, .. } = &mut self.connections[place];
+        let Some(socket) = phase.socket() else { return Ok(()) };
+        let (pace, tally) = (self.paces[place], &mut self.tally);
+        self.out.clear();
+        let (out, mut ready) = (&mut self.out, false);
+        let end = socket.read(&mut self.buffer, |input| {
+            let mut acked = |from, end, sent| tally.note(pace, from, end, sent, now);
+            let (used, became_ready) = talk.hear(input, stream, out, &mut acked)?;
+            ready = became_ready;
+            Ok::<usize, Failure>(used)
+        });
+        if let Some(gauge) = gauge(self.gauges, *number) {
+            gauge.progress(stream.sent(), stream.acked());
+        }
+        let end = end?;
+        socket.write(&self.out)?;
+        if ready {
+            self.became_ready(place);
+        }
+        match end {
+            ReadEnd::Drained => Ok(()),
+            ReadEnd::More => {
+                self.again.push(place);
+                Ok(())
+            }
+            ReadEnd::Closed => Err(Failure::Lost(anyhow!("the server closed the connection"))),
+        }
+    }
+
+    /// Sends what is due and fits the window, as long as the kernel takes it.
+    fn fill(&mut self, place: usize, now: Duration) -> Result<(), Failure> {
+        let Connection { number, phase: Phase::Ready(socket), talk, stream, .. } = &mut self.connections[place] else {
+            return Ok(());
+        };
+        let gauge = gauge(self.gauges, *number);
+        let permitted = gauge.map_or(u64::MAX, StreamGauge::reserved).min(self.quota);
+        let pace = self.paces[place];
+        let due = if self.ending { stream.sent() } else { pace.due(now).min(permitted) };
+        let ts = self.clock.now_ms();
+        for turn in 0.. {
+            if !socket.is_flushed() || matches!(talk, Talk::Http(http) if !http.idle()) {
+                break;
+            }
+            let Some(portion) = stream.take(talk.limit(stream, due), ts, now) else { break };
+            self.out.clear();
+            let tally = &mut self.tally;
+            let mut acked = |from, end, sent| tally.note(pace, from, end, sent, now);
+            talk.send(stream, portion, &mut self.out, &mut acked);
+            self.tally.resent += if portion.again { portion.end - portion.from } else { 0 };
+            if let Some(gauge) = gauge {
+                gauge.progress(stream.sent(), stream.acked());
+            }
+            socket.write(&self.out)?;
+            if turn + 1 == PORTIONS_MAX {
+                self.again.push(place);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides what a failure means for the run.
+    fn settle(&mut self, place: usize, now: Duration, outcome: Result<(), Failure>) -> Result<()> {
+        let Err(failure) = outcome else { return Ok(()) };
+        let connection = &mut self.connections[place];
+        let context = || format!("connection {}", connection.number + 1);
+        let wait = match failure {
+            Failure::Fatal(why) => return Err(why.context(context())),
+            Failure::Lost(why) if !self.config.reconnect => {
+                return Err(why.context(context())).context("a connection was lost; --reconnect goes on after that");
+            }
+            Failure::Lost(_) => connection.backoff,
+            Failure::Refused { number, why } => {
+                self.tally.refused += 1;
+                self.progress.refused(&why);
+                if let (Some(gauge), Some(number)) = (gauge(self.gauges, connection.number), number) {
+                    gauge.refused(number);
+                }
+                BACKOFF_MAX
+            }
+        };
+        match connection.phase {
+            Phase::Opening(..) => self.opening -= 1,
+            Phase::Ready(_) => {
+                self.tally.reconnects += 1;
+                self.progress.connected.fetch_sub(1, Ordering::Relaxed);
+            }
+            Phase::Down(_) => {}
+        }
+        connection.phase = Phase::Down(now + wait);
+        connection.backoff = (connection.backoff * 2).min(BACKOFF_MAX);
+        Ok(())
+    }
+
+    /// A normal end: without it the server would keep sessions and publish wills.
+    fn say_goodbye(&mut self) {
+        let Target::Mqtt { version, .. } = self.config.target else { return };
+        self.out.clear();
+        mqtt::client::disconnect(&mut self.out, version, Reason::SUCCESS);
+        for connection in &mut self.connections {
+            if let Phase::Ready(socket) = &mut connection.phase {
+                // The connection may be gone already; then there is nobody to take leave of.
+                drop(socket.write(&self.out));
+            }
+        }
+    }
+
+    fn report(&self, started: Duration) -> LoadReport {
+        let sum = |of: fn(&Stream) -> u64| self.connections.iter().map(|connection| of(&connection.stream)).sum();
+        LoadReport {
+            started,
+            elapsed: self.tally.last_ack.saturating_sub(started),
+            sent: sum(Stream::sent),
+            acked: sum(Stream::acked),
+            resent: self.tally.resent,
+            refused: self.tally.refused,
+            reconnects: self.tally.reconnects,
+            ack_us: self.tally.ack_us.clone(),
+        }
+    }
+}
+
+impl Tally {
+    /// Notes that the messages [from, end), sent together, were acknowledged now.
+    fn note(&mut self, pace: Pace, from: u64, end: u64, sent: Duration, now: Duration) {
+        self.acked += end - from;
+        self.last_ack = now;
+        let micros = |since: Duration| (now.saturating_sub(since).as_micros() as u64).max(1);
+        match pace {
+            Pace::Closed => self.ack_us.saturating_record_n(micros(sent), end - from),
+            Pace::Open { .. } => {
+                (from..end).for_each(|number| self.ack_us.saturating_record(micros(pace.instant(number, sent))));
+            }
+        }
+    }
+}
+
+/// Messages per connection: whole requests, so that the last one is sent.
+fn quota(config: &LoadConfig) -> u64 {
+    let array = match config.target {
+        Target::Mqtt { .. } => 1,
+        Target::Http { array, .. } => u64::from(array.max(1)),
+    };
+    config.messages.map_or(u64::MAX, |messages| messages.div_ceil(config.connections as u64).next_multiple_of(array))
+}
+
+fn connection(config: &LoadConfig, number: usize) -> Connection {
+    let senders = &config.senders;
+    let devices = slice_of(senders.devices.len(), config.connections, number);
+    let device = senders.devices[devices.start];
+    let (user, password, single) = match &senders.credential {
+        Credential::Tokens(tokens) => (device.to_string(), tokens[devices.start].clone(), Some(device)),
+        Credential::Key(key) => ("key".to_owned(), key.clone(), None),
+    };
+    let (talk, window) = match config.target {
+        Target::Mqtt { version, qos, .. } => {
+            let client_id = format!("bench-{:x}-{number}", config.seed);
+            let keep_session = config.reconnect && qos == Qos::ExactlyOnce;
+            let login = Login { version, client_id, user, password, keep_session, keep_alive_s: KEEP_ALIVE_S };
+            let tenant = senders.tenant.to_string();
+            let window = if qos == Qos::AtMostOnce { u64::MAX / 2 } else { u64::from(config.window.min(65_535)) };
+            (Talk::Mqtt(MqttTalk::new(login, qos, tenant, config.shape, config.seed, config.boot)), window)
+        }
+        Target::Http { address, array } => {
+            let host = address.to_string();
+            let talk = HttpTalk::new(&host, &password, single, array, config.shape, config.seed, config.boot);
+            (Talk::Http(talk), u64::from(array.max(1)))
+        }
+    };
+    let stream = Stream::new(senders.devices[devices].into(), FIRST_SEQ, window);
+    Connection { number, phase: Phase::Down(Duration::ZERO), talk, stream, backoff: BACKOFF_MIN }
+}

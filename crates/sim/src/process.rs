@@ -1,0 +1,154 @@
+//! Processes: their CPU time and memory as the kernel counts them, and a server as a child.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use model::Clock;
+use serde::Deserialize;
+
+/// Seconds per tick of the times in `/proc` (USER_HZ is 100 on every Linux that Rust runs on).
+const TICK_SECONDS: f64 = 0.01;
+
+/// CPU seconds that a process has used, user and system together, with all its threads.
+pub fn cpu_seconds(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/stat");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    parse_cpu(&text).with_context(|| format!("{path} is not as proc(5) says"))
+}
+
+/// Fields 14 and 15 of `/proc/PID/stat`; the second field may hold anything, in parentheses.
+fn parse_cpu(stat: &str) -> Option<f64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some((ticks()? + ticks()?) as f64 * TICK_SECONDS)
+}
+
+/// Resident memory of a process and the most that it ever was, in bytes.
+pub fn memory_bytes(pid: u32) -> Result<(u64, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kib =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
+    let (now, most): (Option<u64>, Option<u64>) = (kib("VmRSS:"), kib("VmHWM:"));
+    Ok((now.unwrap_or(0) * 1024, most.unwrap_or(0) * 1024))
+}
+
+/// The addresses that a server wrote to `listen.json`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Listen {
+    pub mqtt: String,
+    pub http: String,
+    pub operations: Option<String>,
+}
+
+impl Listen {
+    /// Reads `DIR/listen.json`.
+    pub fn read(data: &Path) -> Result<Self> {
+        let path = data.join("listen.json");
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!("no server found: cannot read {}; is `tidewater serve` running?", path.display())
+        })?;
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+    }
+}
+
+/// The admin key that the first start wrote to `DIR/admin.key`.
+pub fn admin_key(data: &Path) -> Result<String> {
+    let path = data.join("admin.key");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+/// A running child; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    data: PathBuf,
+    pub listen: Listen,
+}
+
+/// How long a server may take to start and to stop.
+const START_WAIT_MAX: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(5);
+
+impl Server {
+    /// Starts `binary serve` on free ports with its data in `data` and its log in `data/serve.log`.
+    pub fn start(binary: &Path, data: &Path, extra: &[String], clock: &Clock) -> Result<Self> {
+        std::fs::create_dir_all(data)?;
+        let log_path = data.join("serve.log");
+        let log = File::create(&log_path)?;
+        let any = "127.0.0.1:0";
+        let mut command = Command::new(binary);
+        command.arg("serve").arg("--data").arg(data);
+        command.args(["--mqtt", any, "--http", any, "--operations", any]).args(extra);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+        let give_up = clock.monotonic() + START_WAIT_MAX;
+        while !data.join("listen.json").exists() {
+            if let Some(status) = child.try_wait()? {
+                let said = std::fs::read_to_string(&log_path).unwrap_or_default();
+                bail!("the server ended at its start ({status}):\n{said}");
+            }
+            ensure!(clock.monotonic() < give_up, "the server is not ready after {} s", START_WAIT_MAX.as_secs());
+            std::thread::sleep(LOOK);
+        }
+        let listen = Listen::read(data)?;
+        Ok(Self { child, data: data.to_owned(), listen })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn admin_key(&self) -> Result<String> {
+        admin_key(&self.data)
+    }
+
+    /// Asks the server to end (SIGTERM) and waits until it has.
+    pub fn stop(mut self) -> Result<()> {
+        terminate(self.child.id())?;
+        let status = self.child.wait()?;
+        if !status.success() {
+            let said = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
+            bail!("the server ended with {status}:\n{said}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[allow(unsafe_code, reason = "the standard library can only kill with SIGKILL")]
+fn terminate(pid: u32) -> Result<()> {
+    // SAFETY: kill(2) takes two integers and touches no memory of ours.
+    let result = unsafe { libc::kill(pid as i32, libc::SIGTERM) };
+    ensure!(result == 0, "the server cannot be stopped: {}", std::io::Error::last_os_error());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_user_and_system_whatever_the_name_of_the_program() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 1 0 100 0 0";
+        assert_eq!(parse_cpu(stat), Some(3.0));
+        assert_eq!(parse_cpu("7 (a) S 1"), None);
+        assert!(cpu_seconds(std::process::id()).unwrap() >= 0.0);
+    }
+
+    #[test]
+    fn memory_is_read_in_bytes() {
+        let (now, most) = memory_bytes(std::process::id()).unwrap();
+        assert!(now > 1 << 20 && most >= now);
+    }
+}
