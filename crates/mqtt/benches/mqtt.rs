@@ -1,5 +1,7 @@
 //! Nanoseconds and allocations per message: decode and acknowledge on the server, encode on the client.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -14,8 +14,9 @@ use crate::property::{self, Properties, Property};
 use crate::reason::Reason;
 use crate::wire::{Input, put_binary, put_u16, variable_bytes};
 
-/// What a client says of itself in CONNECT. `Default` is a clean 3.1.1 session without credential and keep-alive.
-#[derive(Clone, Copy, Debug)]
+/// What a client says of itself in CONNECT. `Default` is a clean 3.1.1 session without credential and keep-alive. No
+/// `Debug`: it holds a credential.
+#[derive(Clone, Copy)]
 pub struct ConnectOptions<'a> {
     pub version: Version,
     pub clean_start: bool,

@@ -72,13 +72,18 @@ impl Reason {
         self.0 >= 0x80
     }
 
-    /// The nearest return code of a 3.1.1 CONNACK.
+    /// The nearest return code of a 3.1.1 CONNACK; agrees with [`model::ErrorKind::meaning`].
     pub const fn connect_return_code(self) -> u8 {
         match self {
             Self::SUCCESS => 0,
             Self::UNSUPPORTED_PROTOCOL_VERSION => 1,
             Self::CLIENT_IDENTIFIER_NOT_VALID => 2,
-            Self::SERVER_UNAVAILABLE | Self::SERVER_BUSY | Self::QUOTA_EXCEEDED | Self::CONNECTION_RATE_EXCEEDED => 3,
+            Self::UNSPECIFIED_ERROR
+            | Self::SERVER_UNAVAILABLE
+            | Self::SERVER_BUSY
+            | Self::SERVER_SHUTTING_DOWN
+            | Self::QUOTA_EXCEEDED
+            | Self::CONNECTION_RATE_EXCEEDED => 3,
             Self::BAD_USER_NAME_OR_PASSWORD => 4,
             _ => 5,
         }

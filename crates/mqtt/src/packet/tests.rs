@@ -219,3 +219,12 @@ fn a_password_is_not_printed() {
     assert!(!format!("{connect:?}").contains("secret"));
     assert!(!format!("{connect:?}").contains("115, 101"));
 }
+
+#[test]
+fn return_codes_of_3_1_1_agree_with_the_table_of_kinds() {
+    use model::ErrorKind::{Conflict, Corrupt, Denied, Internal, Invalid, Limited, NotFound, Unavailable};
+    for kind in [Invalid, NotFound, Denied, Conflict, Limited, Unavailable, Corrupt, Internal] {
+        let meaning = kind.meaning();
+        assert_eq!(Reason(meaning.mqtt_reason).connect_return_code(), meaning.mqtt3_connack, "{kind:?}");
+    }
+}

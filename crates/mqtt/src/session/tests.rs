@@ -367,6 +367,13 @@ fn subscriptions_are_answered_in_the_client_s_version() {
     assert_eq!(with_words[..12], [0x90, 10, 0, 7, 5, 0x1F, 0, 2, b'n', b'o', 0x83, 1]);
 }
 
+#[test]
+fn what_is_kept_per_message_and_per_connection_is_small() {
+    assert_eq!(size_of::<Ack>(), 4);
+    assert!(size_of::<Session>() <= 192, "{} bytes", size_of::<Session>());
+    assert!(size_of::<Step<'_>>() <= 96, "{} bytes", size_of::<Step<'_>>());
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>, first in 0_u8..16, flags in 0_u8..16, v5: bool) {
