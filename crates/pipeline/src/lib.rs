@@ -5,10 +5,15 @@
 //!
 //! It never does I/O, never spawns, never returns an error for what a device sent, and never looks into other stages.
 
+mod binary;
+mod devices;
+mod draft;
+mod json;
 mod output;
 mod pipeline;
 mod plan;
 mod syntax;
+mod tables;
 mod window;
 
 pub use output::{Counts, Defect, Output};

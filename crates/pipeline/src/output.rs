@@ -84,4 +84,24 @@ impl Output {
         self.rows.push(rows);
         self.rows.len() - 1
     }
+
+    /// Takes back what a panic left of a row that was not finished.
+    pub(crate) fn repair(&mut self) {
+        for rows in &mut self.rows {
+            let lengths = [rows.offset.len(), rows.index.len(), rows.device.len(), rows.ts.len(), rows.seq.len()];
+            let whole = lengths.into_iter().fold(rows.boot.len().min(rows.flags.len()), usize::min);
+            rows.offset.truncate(whole);
+            rows.index.truncate(whole);
+            rows.device.truncate(whole);
+            rows.ts.truncate(whole);
+            rows.seq.truncate(whole);
+            rows.boot.truncate(whole);
+            rows.flags.truncate(whole);
+            for column in rows.columns.iter_mut().chain([&mut rows.tags]) {
+                let values = column.rows.partition_point(|row| (*row as usize) < whole);
+                column.rows.truncate(values);
+                column.bits.truncate(values);
+            }
+        }
+    }
 }

@@ -1,10 +1,29 @@
-//! The pipeline of one partition.
+//! The pipeline of one partition: a batch in, rows and dead letters out, the state moved on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use model::batch::Group;
 use model::wire::Short;
-use model::{BatchView, Control, DeviceIndex, Offset, Partition, Source, limits};
+use model::{
+    BatchView, Control, DeviceIndex, Format, GroupFlags, Offset, Partition, PayloadKind, Reason, Source, limits,
+};
 
+use crate::binary::{self, Cbor, MessagePack};
+use crate::devices::{Devices, NO_TABLE, Route};
+use crate::draft::{Drafts, Failure, Sink};
+use crate::json;
 use crate::output::{Defect, Output};
 use crate::plan::Plan;
+use crate::tables::Tables;
+use crate::window::Windows;
+
+mod accept;
+mod dead;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use snapshot::RestoreError;
 
 /// Plan and state of one partition: who each index is, what columns each table has, which messages were seen.
 #[derive(Debug)]
@@ -12,49 +31,61 @@ pub struct Pipeline {
     partition: Partition,
     position: Offset,
     plan: Plan,
+    devices: Devices,
+    tables: Tables,
+    windows: Windows,
+    /// Memory that is kept from payload to payload; no state.
+    work: Work,
+    /// A payload with these bytes makes a test's pipeline panic.
+    #[cfg(test)]
+    poison: Option<&'static [u8]>,
 }
 
-/// A snapshot that cannot be used.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RestoreError {
-    #[error("the bytes are not a pipeline snapshot")]
-    NotASnapshot,
-    #[error("the snapshot has format {found}; this version reads {known}")]
-    Version { found: u16, known: u16 },
-    #[error("the snapshot's checksum does not match its bytes")]
-    Checksum,
-    #[error("the snapshot's parts contradict each other")]
-    Inconsistent,
+#[derive(Debug, Default)]
+struct Work {
+    drafts: Drafts,
+    json: json::Scratch,
+    binary: binary::Scratch,
+    accept: accept::Scratch,
+    /// Tables with open rows in this batch.
+    open_tables: Vec<u32>,
 }
 
-impl From<Short> for RestoreError {
-    fn from(_: Short) -> Self {
-        Self::Inconsistent
-    }
+/// One payload and all that is known about it.
+#[derive(Clone, Copy, Debug)]
+struct Payload<'a> {
+    bytes: &'a [u8],
+    device: DeviceIndex,
+    route: Route,
+    kind: PayloadKind,
+    format: Format,
+    offset: Offset,
+    received: i64,
 }
 
-impl RestoreError {
-    pub fn kind(&self) -> model::ErrorKind {
-        match self {
-            Self::Version { .. } => model::ErrorKind::Conflict,
-            _ => model::ErrorKind::Corrupt,
-        }
-    }
+/// How far a payload is, so that a panic in one message leaves the others alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Reading,
+    /// Accepting this message of the drafts.
+    Accepting(usize),
 }
 
 impl Pipeline {
     /// An empty state at offset 0.
     pub fn new(partition: Partition, plan: Plan) -> Self {
-        Self { partition, position: 0, plan }
+        Self {
+            partition,
+            position: 0,
+            plan,
+            devices: Devices::default(),
+            tables: Tables::default(),
+            windows: Windows::default(),
+            work: Work::default(),
+            #[cfg(test)]
+            poison: None,
+        }
     }
-
-    /// The state that [`Pipeline::snapshot`] wrote.
-    pub fn restore(_bytes: &[u8]) -> Result<Self, RestoreError> {
-        Err(RestoreError::NotASnapshot)
-    }
-
-    /// Appends the whole state, so that processing from it gives the same outputs as going on.
-    pub fn snapshot(&self, _out: &mut Vec<u8>) {}
 
     pub fn partition(&self) -> Partition {
         self.partition
@@ -65,13 +96,24 @@ impl Pipeline {
         self.position
     }
 
+    /// The plan in force.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
+    /// What an index stands for.
+    pub fn source(&self, index: DeviceIndex) -> Option<Source> {
+        self.devices.source(index, &self.tables)
+    }
+
     /// Every binding, for whoever rebuilds the device table after a restore.
     pub fn bindings(&self) -> impl Iterator<Item = (DeviceIndex, Source)> + '_ {
-        std::iter::empty()
+        self.devices.indices().filter_map(|index| Some((index, self.source(index)?)))
+    }
+
+    /// Bytes of state, about: windows, and what is known about devices.
+    pub fn state_bytes(&self) -> usize {
+        self.windows.bytes() + self.devices.bytes()
     }
 
     /// Derives one batch of `raw` whose first payload has offset `base`. A message that makes the pipeline panic is
@@ -79,23 +121,141 @@ impl Pipeline {
     pub fn process(&mut self, base: Offset, batch: BatchView<'_>, output: &mut Output) {
         output.begin();
         self.take_controls(&batch, output);
-        self.position = base;
+        self.windows.turn(batch.received);
+        let mut offset = base;
+        for group in batch.groups() {
+            let Ok(group) = group else {
+                output.defects.push(Defect::UnreadableGroup { offset });
+                break;
+            };
+            self.take_group(&group, offset, batch.received, output);
+            offset += Offset::from(group.count);
+        }
+        // A batch of controls only takes one offset.
+        self.position = offset.max(base + 1);
+        self.close_tables(output);
     }
 
     fn take_controls(&mut self, batch: &BatchView<'_>, output: &mut Output) {
         for control in batch.controls() {
             match control {
                 Ok(Control::Bind { index, source }) if index.0 < limits::DEVICE_INDICES_MAX => {
-                    output.bindings.push((index, source));
+                    let parts = (&mut self.tables, &self.plan, &mut self.windows);
+                    if self.devices.bind(index, &source, parts) {
+                        output.bindings.push((index, source));
+                    }
                 }
                 Ok(Control::Bind { index, .. }) => output.defects.push(Defect::IndexOutOfRange { index }),
                 Ok(Control::Plan { version, body }) => match Plan::decode(version, &body) {
-                    Ok(plan) => self.plan = plan,
+                    Ok(plan) => {
+                        self.tables.follow(&plan);
+                        self.plan = plan;
+                    }
                     Err(Short) => output.defects.push(Defect::UnreadablePlan { version }),
                 },
                 Ok(other) => output.controls.push(other),
                 Err(Short) => output.defects.push(Defect::UnreadableControl),
             }
+        }
+    }
+
+    fn take_group(&mut self, group: &Group<'_>, first: Offset, received: i64, output: &mut Output) {
+        let key = group.key;
+        let Some(route) = self.devices.route(key.device) else {
+            return self.take_unbound(group, first, received, output);
+        };
+        if key.kind == PayloadKind::Free || route.table == NO_TABLE {
+            output.counts.free += u64::from(group.count);
+            return;
+        }
+        let payload = |bytes, offset| Payload {
+            bytes,
+            device: key.device,
+            route,
+            kind: key.kind,
+            format: key.format,
+            offset,
+            received,
+        };
+        let mut payloads = (first..).zip(group.payloads()).map(|(offset, bytes)| payload(bytes, offset));
+        if key.flags.contains(GroupFlags::QUARANTINED) {
+            payloads.for_each(|payload| self.reject_payload(&payload, Reason::Quarantined, String::new(), output));
+            return;
+        }
+        let mut current = None;
+        let mut stage = Stage::Reading;
+        loop {
+            let run = AssertUnwindSafe(|| self.take_payloads(&mut payloads, &mut current, &mut stage, output));
+            if catch_unwind(run).is_ok() {
+                return;
+            }
+            self.isolate(&mut current, &mut stage, output);
+        }
+    }
+
+    /// Goes on with the current payload from its stage, then takes the others.
+    fn take_payloads<'a>(
+        &mut self,
+        payloads: &mut impl Iterator<Item = Payload<'a>>,
+        current: &mut Option<Payload<'a>>,
+        stage: &mut Stage,
+        output: &mut Output,
+    ) {
+        loop {
+            let payload = match current.take() {
+                Some(payload) => payload,
+                None => match payloads.next() {
+                    Some(payload) => payload,
+                    None => return,
+                },
+            };
+            *current = Some(payload);
+            if *stage == Stage::Reading && self.read(&payload, output) {
+                *stage = Stage::Accepting(0);
+            }
+            if let Stage::Accepting(first) = *stage {
+                for number in first..self.work.drafts.messages.len() {
+                    *stage = Stage::Accepting(number);
+                    self.accept(&payload, number, output);
+                }
+            }
+            *stage = Stage::Reading;
+            *current = None;
+        }
+    }
+
+    /// Reads a payload into the drafts; `false` if it was rejected whole.
+    fn read(&mut self, payload: &Payload<'_>, output: &mut Output) -> bool {
+        #[cfg(test)]
+        assert_ne!(self.poison, Some(payload.bytes), "poison");
+        let table = &mut self.tables.list[payload.route.table as usize];
+        let work = &mut self.work;
+        let mut sink = Sink::new(&mut work.drafts, &mut table.names, payload.kind, table.plan.unknown_fields);
+        let outcome = match payload.format {
+            Format::Json => json::read(payload.bytes, &mut work.json, &mut sink),
+            Format::MessagePack => binary::read(MessagePack::new(payload.bytes), &mut work.binary, &mut sink),
+            Format::Cbor => binary::read(Cbor::new(payload.bytes), &mut work.binary, &mut sink),
+            Format::Avro | Format::Protobuf => {
+                self.reject_payload(payload, Reason::FormatUnsupported, String::new(), output);
+                return false;
+            }
+        };
+        if let Err(Failure { reason, offset, what }) = outcome {
+            self.reject_payload(payload, reason, format!("{what} at byte {offset}"), output);
+            return false;
+        }
+        true
+    }
+
+    /// Ends the batch: rows get the layout that has all their columns.
+    fn close_tables(&mut self, output: &mut Output) {
+        for number in self.work.open_tables.drain(..) {
+            let table = &mut self.tables.list[number as usize];
+            table.refresh_layout();
+            if let Some(at) = table.open_readings.take() {
+                output.rows[at].layout = table.readings.clone();
+            }
+            table.open_events = None;
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The syntactic check that a body must pass before it is accepted over HTTP (RULES, "Acceptance").
 
-use model::Format;
+use model::{Format, Reason};
+
+use crate::binary::{self, Cbor, MessagePack};
+use crate::json;
 
 /// A body that is not well-formed in its format.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -22,7 +25,19 @@ pub fn check(format: Format, body: &[u8]) -> Result<usize, SyntaxError> {
 
 /// As [`check`], and hands over each message's bytes, in order, for a caller that has to split a large array. Those
 /// handed over before an error are void.
-pub fn elements<'a>(_format: Format, body: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Result<(), SyntaxError> {
-    each(body);
-    Ok(())
+pub fn elements<'a>(format: Format, body: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Result<(), SyntaxError> {
+    let outcome = match format {
+        Format::Json => json::elements(body, &mut each),
+        Format::MessagePack => binary::elements(MessagePack::new(body), &mut each),
+        Format::Cbor => binary::elements(Cbor::new(body), &mut each),
+        Format::Avro | Format::Protobuf => {
+            each(body);
+            Ok(())
+        }
+    };
+    outcome.map_err(|failure| {
+        let lead =
+            if failure.reason == Reason::NotAMessage { "expected an object or an array of objects, " } else { "" };
+        SyntaxError { offset: failure.offset, what: format!("{lead}{}", failure.what) }
+    })
 }

@@ -28,7 +28,7 @@ mod tests;
 mod wide;
 
 use packed::Packed;
-use runs::{Minute, day, morning};
+use runs::{Minute, day};
 use wide::Wide;
 
 /// What decides whether a message was seen before.

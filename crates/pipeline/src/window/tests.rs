@@ -3,6 +3,7 @@ use std::collections::{HashSet, VecDeque};
 use model::limits::DEDUP_RECENT_MAX;
 use proptest::prelude::*;
 
+use super::runs::morning;
 use super::*;
 
 /// The rules as plainly as they can be written, without bound and without forgetting.

@@ -1,0 +1,126 @@
+//! Messages that were read but not yet accepted: what every format's reader fills and what acceptance takes from.
+//!
+//! A payload is read whole before any of its messages is accepted, so that one that turns out not to be well-formed
+//! leaves nothing behind. Memory is kept from payload to payload.
+
+use std::ops::Range;
+
+use model::{Reason, ValueKind};
+
+mod fault;
+mod sink;
+
+pub use fault::{Failure, Fault, pointer};
+pub use sink::{Field, Scalar, Sink};
+
+/// A part of [`Drafts::text`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    pub start: u32,
+    pub len: u32,
+}
+
+/// The messages of one payload.
+#[derive(Debug, Default)]
+pub struct Drafts {
+    pub messages: Vec<Draft>,
+    pub metrics: Vec<Metric>,
+    /// Metrics whose column does not exist yet.
+    pub fresh: Vec<Fresh>,
+    pub tags: Vec<Tag>,
+    /// Names, string values and event data of all messages.
+    pub text: Vec<u8>,
+}
+
+/// One message.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// Its bytes within the payload.
+    pub bytes: Range<usize>,
+    pub ts: Option<i64>,
+    pub seq: Option<u64>,
+    pub boot: Option<u32>,
+    pub buffered: bool,
+    /// Its part of [`Drafts::metrics`].
+    pub metrics: Range<usize>,
+    /// Its part of [`Drafts::tags`], sorted by name.
+    pub tags: Range<usize>,
+    /// Of an event: its type, and its data as JSON text.
+    pub event_type: Span,
+    pub event_data: Option<Span>,
+    /// Why it is rejected.
+    pub fault: Option<Box<Fault>>,
+}
+
+/// One metric of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub column: Column,
+    /// As in [`model::RowColumn`], except that a string's are a [`Span`], start in the upper half.
+    pub bits: u64,
+}
+
+/// Where a metric belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Column {
+    Known(u32),
+    /// Position in [`Drafts::fresh`].
+    Fresh(u32),
+}
+
+/// A metric that its class did not have so far, at least not of this kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh {
+    pub name: Span,
+    pub kind: ValueKind,
+}
+
+/// One tag of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Tag {
+    pub name: Span,
+    pub value: Span,
+}
+
+impl Drafts {
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.metrics.clear();
+        self.fresh.clear();
+        self.tags.clear();
+        self.text.clear();
+    }
+
+    /// Keeps a text that a message refers to.
+    pub fn keep(&mut self, text: &[u8]) -> Span {
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(text);
+        Span { start, len: text.len() as u32 }
+    }
+
+    pub fn text(&self, span: Span) -> &[u8] {
+        &self.text[span.start as usize..][..span.len as usize]
+    }
+
+    /// As [`Drafts::text`]; the readers let only UTF-8 in.
+    pub fn str(&self, span: Span) -> &str {
+        std::str::from_utf8(self.text(span)).expect("the readers check that every text is UTF-8")
+    }
+}
+
+impl Span {
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.start) << 32 | u64::from(self.len)
+    }
+
+    pub fn from_bits(bits: u64) -> Self {
+        Self { start: (bits >> 32) as u32, len: bits as u32 }
+    }
+}
+
+/// Rejects a message, unless it is rejected already: the first fault counts.
+pub(crate) fn reject(draft: &mut Draft, reason: Reason, path: String, detail: String) {
+    if draft.fault.is_none() {
+        draft.fault = Some(Box::new(Fault { reason, path, detail }));
+    }
+}

@@ -1,0 +1,354 @@
+//! Takes in the fields of messages as a reader meets them, and checks each.
+//!
+//! A reader goes on after a message turned out to be unacceptable: only the payload's end says whether it is
+//! well-formed at all.
+
+use model::limits::{
+    EVENT_TYPE_BYTES_MAX, METRIC_NAME_BYTES_MAX, METRIC_TEXT_BYTES_MAX, METRICS_PER_MESSAGE_MAX, TAG_BYTES_MAX,
+    TAGS_PER_MESSAGE_MAX,
+};
+use model::{PayloadKind, Reason, ValueKind};
+
+use super::{Column, Draft, Drafts, Fresh, Metric, Tag, pointer, reject};
+use crate::plan::UnknownFields;
+use crate::tables::Names;
+
+/// A value as a format gives it. Texts are UTF-8: the reader has checked it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Scalar<'a> {
+    /// ± magnitude; −0 keeps its sign.
+    Integer {
+        negative: bool,
+        magnitude: u64,
+    },
+    Float(f64),
+    /// An integer beyond 64 bits that no double holds.
+    Inexact,
+    Bool(bool),
+    Text(&'a [u8]),
+    Null,
+    Object,
+    Array,
+    Bytes,
+    /// What only its own format knows.
+    Extension,
+}
+
+/// What a top-level field is, and so what the reader does with its value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Field {
+    Ts,
+    Metrics,
+    Seq,
+    Boot,
+    Buffered,
+    Tags,
+    /// Of an event.
+    Type,
+    /// Of an event: any value, kept as JSON text.
+    Data,
+    /// Not defined, kept as a metric if it can be one.
+    Kept,
+    /// To be read over.
+    Ignored,
+}
+
+/// The place where the messages of one payload are put together.
+pub struct Sink<'s> {
+    pub drafts: &'s mut Drafts,
+    names: &'s mut Names,
+    kind: PayloadKind,
+    unknown_fields: UnknownFields,
+    draft: Draft,
+    /// Fields met in this message, a bit each.
+    met: u16,
+}
+
+impl<'s> Sink<'s> {
+    pub fn new(drafts: &'s mut Drafts, names: &'s mut Names, kind: PayloadKind, unknown_fields: UnknownFields) -> Self {
+        drafts.clear();
+        Self { drafts, names, kind, unknown_fields, draft: Draft::default(), met: 0 }
+    }
+
+    /// A message begins at this byte of the payload.
+    pub fn begin(&mut self, at: usize) {
+        let (metrics, tags) = (self.drafts.metrics.len(), self.drafts.tags.len());
+        self.draft = Draft { bytes: at..at, metrics: metrics..metrics, tags: tags..tags, ..Draft::default() };
+        self.met = 0;
+        self.names.begin_message();
+    }
+
+    /// The message ends before this byte.
+    pub fn end(&mut self, at: usize) {
+        self.draft.bytes.end = at;
+        self.draft.metrics.end = self.drafts.metrics.len();
+        self.draft.tags.end = self.drafts.tags.len();
+        if self.draft.fault.is_none() {
+            self.check_whole();
+        }
+        self.drafts.messages.push(std::mem::take(&mut self.draft));
+    }
+
+    /// An element of an array payload is no object.
+    pub fn not_a_message(&mut self, bytes: std::ops::Range<usize>, found: &Scalar<'_>) {
+        self.begin(bytes.start);
+        self.reject(Reason::NotAMessage, String::new(), format!("found {}", found.describe()));
+        self.end(bytes.end);
+    }
+
+    /// What the next top-level field is.
+    pub fn field(&mut self, key: &[u8]) -> Field {
+        let event = self.kind == PayloadKind::Events;
+        let field = match key {
+            b"ts" => Field::Ts,
+            b"metrics" if !event => Field::Metrics,
+            b"seq" => Field::Seq,
+            b"boot" => Field::Boot,
+            b"buffered" => Field::Buffered,
+            b"tags" => Field::Tags,
+            b"type" if event => Field::Type,
+            b"data" if event => Field::Data,
+            _ => return self.unknown(key),
+        };
+        let bit = 1 << field as u16;
+        if self.met & bit != 0 {
+            self.reject(Reason::DuplicateField, pointer(&[key]), String::new());
+        }
+        self.met |= bit;
+        field
+    }
+
+    fn unknown(&mut self, key: &[u8]) -> Field {
+        match self.unknown_fields {
+            UnknownFields::Keep if self.kind == PayloadKind::Data => return Field::Kept,
+            UnknownFields::Keep | UnknownFields::Drop => {}
+            UnknownFields::Reject => self.reject(Reason::UnknownField, pointer(&[key]), String::new()),
+        }
+        Field::Ignored
+    }
+
+    /// The value of a field other than a `metrics` or `tags` object and `data`.
+    pub fn scalar(&mut self, field: Field, key: &[u8], value: &Scalar<'_>) {
+        match field {
+            Field::Ts => match value.integer().and_then(|ts| i64::try_from(ts).ok()) {
+                Some(ts) => self.draft.ts = Some(ts),
+                None => self.wrong(Reason::TsInvalid, &[key], value),
+            },
+            Field::Seq => match value.integer().and_then(|seq| u64::try_from(seq).ok()) {
+                Some(seq) => self.draft.seq = Some(seq),
+                None => self.wrong(Reason::SeqInvalid, &[key], value),
+            },
+            Field::Boot => match value.integer().and_then(|boot| u32::try_from(boot).ok()) {
+                Some(boot) => self.draft.boot = Some(boot),
+                None => self.wrong(Reason::BootInvalid, &[key], value),
+            },
+            Field::Buffered => match value {
+                Scalar::Bool(buffered) => self.draft.buffered = *buffered,
+                _ => self.wrong(Reason::BufferedInvalid, &[key], value),
+            },
+            Field::Type => self.event_type(key, value),
+            Field::Metrics => self.wrong(Reason::MetricsMissing, &[key], value),
+            Field::Tags => self.wrong(Reason::TagsInvalid, &[key], value),
+            Field::Kept if !matches!(value, Scalar::Null | Scalar::Object | Scalar::Array) => {
+                self.metric_at(&[key], key, value);
+            }
+            Field::Kept | Field::Data | Field::Ignored => {}
+        }
+    }
+
+    fn event_type(&mut self, key: &[u8], value: &Scalar<'_>) {
+        match value {
+            Scalar::Text(text) if (1..=EVENT_TYPE_BYTES_MAX).contains(&text.len()) => {
+                self.draft.event_type = self.drafts.keep(text);
+            }
+            Scalar::Text(text) => {
+                let detail = format!("{} bytes, 1 to {EVENT_TYPE_BYTES_MAX} are allowed", text.len());
+                self.reject(Reason::EventInvalid, pointer(&[key]), detail);
+            }
+            _ => self.wrong(Reason::EventInvalid, &[key], value),
+        }
+    }
+
+    /// The `data` of an event, as JSON text.
+    pub fn event_data(&mut self, json: &[u8]) {
+        self.draft.event_data = Some(self.drafts.keep(json));
+    }
+
+    /// One metric of the `metrics` object.
+    pub fn metric(&mut self, name: &[u8], value: &Scalar<'_>) {
+        self.metric_at(&[b"metrics", name], name, value);
+    }
+
+    fn metric_at(&mut self, path: &[&[u8]], name: &[u8], value: &Scalar<'_>) {
+        if self.draft.fault.is_some() {
+            return;
+        }
+        let (kind, bits) = match self.value(path, value) {
+            Some(value) => value,
+            None => return,
+        };
+        if self.drafts.metrics.len() - self.draft.metrics.start == METRICS_PER_MESSAGE_MAX {
+            let detail = format!("more than {METRICS_PER_MESSAGE_MAX}");
+            return self.reject(Reason::TooManyMetrics, pointer(&path[..path.len() - 1]), detail);
+        }
+        let column = match self.names.next(name) {
+            Some(number) if !self.names.meet(number) => {
+                return self.reject(Reason::DuplicateField, pointer(path), String::new());
+            }
+            Some(number) => self.names.column(number, kind).map(Column::Known),
+            None if !is_name(name) => {
+                let detail = format!("{} bytes", name.len());
+                return self.reject(Reason::MetricName, pointer(path), detail);
+            }
+            None => None,
+        };
+        let column = column.unwrap_or_else(|| self.fresh(name, kind));
+        self.drafts.metrics.push(Metric { column, bits });
+    }
+
+    fn fresh(&mut self, name: &[u8], kind: ValueKind) -> Column {
+        let name = self.drafts.keep(name);
+        self.drafts.fresh.push(Fresh { name, kind });
+        Column::Fresh((self.drafts.fresh.len() - 1) as u32)
+    }
+
+    /// The stored form of a metric's value.
+    fn value(&mut self, path: &[&[u8]], value: &Scalar<'_>) -> Option<(ValueKind, u64)> {
+        match *value {
+            Scalar::Integer { negative, magnitude } if is_exact(magnitude) => {
+                let number = magnitude as f64;
+                Some((ValueKind::F64, if negative { -number } else { number }.to_bits()))
+            }
+            Scalar::Float(number) if number.is_finite() => Some((ValueKind::F64, number.to_bits())),
+            Scalar::Bool(flag) => Some((ValueKind::Bool, flag.into())),
+            Scalar::Text(text) if text.len() <= METRIC_TEXT_BYTES_MAX => {
+                Some((ValueKind::Str, self.drafts.keep(text).to_bits()))
+            }
+            Scalar::Text(text) => {
+                let detail = format!("{} bytes, at most {METRIC_TEXT_BYTES_MAX} are allowed", text.len());
+                self.reject(Reason::MetricTextTooLong, pointer(path), detail);
+                None
+            }
+            _ => {
+                let reason = match value {
+                    Scalar::Integer { .. } | Scalar::Inexact => Reason::NumberNotExact,
+                    Scalar::Float(_) => Reason::NumberNotFinite,
+                    _ => Reason::MetricType,
+                };
+                self.wrong(reason, path, value);
+                None
+            }
+        }
+    }
+
+    /// One tag of the `tags` object.
+    pub fn tag(&mut self, name: &[u8], value: &Scalar<'_>) {
+        let short = |text: &[u8]| text.len() <= TAG_BYTES_MAX;
+        match value {
+            _ if self.drafts.tags.len() - self.draft.tags.start == TAGS_PER_MESSAGE_MAX => {
+                let detail = format!("more than {TAGS_PER_MESSAGE_MAX}");
+                self.reject(Reason::TagsInvalid, pointer(&[b"tags"]), detail);
+            }
+            Scalar::Text(text) if short(text) && short(name) && !name.is_empty() => {
+                let (name, value) = (self.drafts.keep(name), self.drafts.keep(text));
+                self.drafts.tags.push(Tag { name, value });
+            }
+            Scalar::Text(_) => {
+                let detail = format!("a name has 1 to {TAG_BYTES_MAX} bytes, a value at most {TAG_BYTES_MAX}");
+                self.reject(Reason::TagsInvalid, pointer(&[b"tags", name]), detail);
+            }
+            _ => self.wrong(Reason::TagsInvalid, &[b"tags", name], value),
+        }
+    }
+
+    /// What only the whole message shows: what is missing, and names that appear twice.
+    fn check_whole(&mut self) {
+        if self.kind == PayloadKind::Events {
+            if self.draft.event_type.len == 0 {
+                self.reject(Reason::EventInvalid, pointer(&[b"type"]), "missing".to_owned());
+            }
+        } else if self.draft.metrics.is_empty() {
+            let missing = self.met & 1 << Field::Metrics as u16 == 0;
+            let (path, detail) = if missing { ("", "missing") } else { ("/metrics", "empty") };
+            self.reject(Reason::MetricsMissing, path.to_owned(), detail.to_owned());
+        }
+        if let Some(path) = self.duplicate_metric().or_else(|| self.duplicate_tag()) {
+            self.reject(Reason::DuplicateField, path, String::new());
+        }
+    }
+
+    /// Names that the class knows were compared as they came; the new ones are sorted here.
+    fn duplicate_metric(&self) -> Option<String> {
+        let metrics = &self.drafts.metrics[self.draft.metrics.clone()];
+        let fresh = metrics.iter().filter_map(|metric| match metric.column {
+            Column::Known(_) => None,
+            Column::Fresh(at) => Some(self.drafts.text(self.drafts.fresh[at as usize].name)),
+        });
+        let mut names: Vec<&[u8]> = fresh.collect();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+        Some(pointer(&[b"metrics", twice[0]]))
+    }
+
+    /// Sorts the tags by name.
+    fn duplicate_tag(&mut self) -> Option<String> {
+        if self.draft.tags.is_empty() {
+            return None;
+        }
+        let Drafts { tags, text, .. } = &mut *self.drafts;
+        let name = |tag: &Tag| &text[tag.name.start as usize..][..tag.name.len as usize];
+        let tags = &mut tags[self.draft.tags.clone()];
+        tags.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        let twice = tags.windows(2).find(|pair| name(&pair[0]) == name(&pair[1]))?;
+        Some(pointer(&[b"tags", name(&twice[0])]))
+    }
+
+    fn wrong(&mut self, reason: Reason, path: &[&[u8]], found: &Scalar<'_>) {
+        self.reject(reason, pointer(path), format!("found {}", found.describe()));
+    }
+
+    /// Rejects the message; the first fault counts.
+    pub fn reject(&mut self, reason: Reason, path: String, detail: String) {
+        reject(&mut self.draft, reason, path, detail);
+    }
+}
+
+impl Scalar<'_> {
+    /// The value if it is an integer; doubles are taken where they hold every integer around.
+    fn integer(&self) -> Option<i128> {
+        const EXACT: f64 = (1_u64 << 53) as f64;
+        match *self {
+            Self::Integer { negative: false, magnitude } => Some(magnitude.into()),
+            Self::Integer { negative: true, magnitude } => Some(-i128::from(magnitude)),
+            Self::Float(number) if number.abs() <= EXACT && number.fract() == 0.0 => Some(number as i128),
+            _ => None,
+        }
+    }
+
+    /// For a person.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Integer { negative, magnitude } => format!("{}{magnitude}", if *negative { "-" } else { "" }),
+            Self::Float(number) => format!("{number:?}"),
+            Self::Inexact => "an integer of more than 64 bits".to_owned(),
+            Self::Bool(flag) => flag.to_string(),
+            Self::Text(_) => "a string".to_owned(),
+            Self::Null => "null".to_owned(),
+            Self::Object => "an object".to_owned(),
+            Self::Array => "an array".to_owned(),
+            Self::Bytes => "bytes".to_owned(),
+            Self::Extension => "a value of the format's own".to_owned(),
+        }
+    }
+}
+
+/// Whether a double holds this integer exactly: at most 53 bits from the first one to the last.
+fn is_exact(magnitude: u64) -> bool {
+    magnitude >> 53 == 0 || 64 - magnitude.leading_zeros() - magnitude.trailing_zeros() <= 53
+}
+
+/// 1 to 128 bytes of printable UTF-8.
+fn is_name(name: &[u8]) -> bool {
+    (1..=METRIC_NAME_BYTES_MAX).contains(&name.len())
+        && std::str::from_utf8(name).is_ok_and(|name| !name.chars().any(char::is_control))
+}

@@ -1,0 +1,131 @@
+//! Reads JSON payloads (RFC 8259, strictly) in one pass, without a tree.
+//!
+//! This is the careful reader: it alone decides what a payload is. [`scanner`] knows the grammar, [`number`] the
+//! numbers; a message's fields go to the [`Sink`] as they are met.
+
+use model::limits::MESSAGES_PER_PAYLOAD_MAX;
+
+use crate::draft::{Failure, Field, Sink};
+
+mod number;
+mod scanner;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use scanner::Scanner;
+pub use text::push_string;
+
+/// Memory for texts with escapes, kept from payload to payload.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// Reads a payload: one object or an array of objects.
+pub fn read(payload: &[u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    let mut scanner = Scanner::new(payload);
+    match scanner.peek_value() {
+        Some(b'{') => message(&mut scanner, scratch, sink)?,
+        Some(b'[') => messages(&mut scanner, scratch, sink)?,
+        _ => {
+            let found = scanner.value(&mut scratch.value)?.describe();
+            scanner.end()?;
+            return Err(Failure::not_a_message(0, &found));
+        }
+    }
+    scanner.end()
+}
+
+fn messages(scanner: &mut Scanner<'_>, scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    let mut count = 0;
+    let mut more = scanner.open_array()?;
+    while more {
+        count += 1;
+        if count > MESSAGES_PER_PAYLOAD_MAX {
+            return Err(Failure::too_many_messages(scanner.at()));
+        }
+        if scanner.peek_value() == Some(b'{') {
+            message(scanner, scratch, sink)?;
+        } else {
+            let start = scanner.at();
+            let found = scanner.value(&mut scratch.value)?;
+            sink.not_a_message(start..scanner.at(), &found);
+        }
+        more = scanner.next_element()?;
+    }
+    Ok(())
+}
+
+fn message(scanner: &mut Scanner<'_>, scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    sink.begin(scanner.at());
+    let mut more = scanner.open_object()?;
+    while more {
+        let key = scanner.key(&mut scratch.key)?;
+        let field = sink.field(key);
+        match (field, scanner.peek_value()) {
+            (Field::Metrics, Some(b'{')) => metrics(scanner, scratch, sink)?,
+            (Field::Tags, Some(b'{')) => tags(scanner, scratch, sink)?,
+            (Field::Data, _) => sink.event_data(scanner.skip()?),
+            (Field::Ignored, _) => {
+                scanner.skip()?;
+            }
+            _ => {
+                let value = scanner.value(&mut scratch.value)?;
+                sink.scalar(field, key, &value);
+            }
+        }
+        more = scanner.next_member()?;
+    }
+    sink.end(scanner.at());
+    Ok(())
+}
+
+fn metrics(scanner: &mut Scanner<'_>, scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    let mut more = scanner.open_object()?;
+    while more {
+        let name = scanner.key(&mut scratch.key)?;
+        let value = scanner.value(&mut scratch.value)?;
+        sink.metric(name, &value);
+        more = scanner.next_member()?;
+    }
+    Ok(())
+}
+
+fn tags(scanner: &mut Scanner<'_>, scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    let mut more = scanner.open_object()?;
+    while more {
+        let name = scanner.key(&mut scratch.key)?;
+        let value = scanner.value(&mut scratch.value)?;
+        sink.tag(name, &value);
+        more = scanner.next_member()?;
+    }
+    Ok(())
+}
+
+/// Hands over the bytes of each object: the top-level one or the elements of the top-level array.
+pub fn elements<'a>(body: &'a [u8], each: &mut dyn FnMut(&'a [u8])) -> Result<(), Failure> {
+    let mut scanner = Scanner::new(body);
+    if scanner.peek_value() == Some(b'[') {
+        let mut more = scanner.open_array()?;
+        while more {
+            element(&mut scanner, each)?;
+            more = scanner.next_element()?;
+        }
+    } else {
+        element(&mut scanner, each)?;
+    }
+    scanner.end()
+}
+
+fn element<'a>(scanner: &mut Scanner<'a>, each: &mut dyn FnMut(&'a [u8])) -> Result<(), Failure> {
+    let is_object = scanner.peek_value() == Some(b'{');
+    let start = scanner.at();
+    let bytes = scanner.skip()?;
+    if !is_object {
+        return Err(Failure::not_a_message(start, "a value that is no object"));
+    }
+    each(bytes);
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Rejected messages and what must never happen: nothing vanishes without a dead letter.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use model::batch::Group;
+use model::{Address, DeadLetter, Offset, PayloadKind, Reason, Source, TenantId};
+
+use super::{Payload, Pipeline, Stage};
+use crate::draft::Fault;
+use crate::output::{Defect, Output};
+
+impl Pipeline {
+    /// A payload of which nothing is accepted.
+    pub(super) fn reject_payload(&self, payload: &Payload<'_>, reason: Reason, detail: String, output: &mut Output) {
+        let fault = Fault { reason, path: String::new(), detail };
+        self.reject(payload, 0, 0..payload.bytes.len(), fault, output);
+    }
+
+    /// One message of a payload: its bytes are this part of it.
+    pub(super) fn reject(
+        &self,
+        payload: &Payload<'_>,
+        index: u32,
+        bytes: Range<usize>,
+        fault: Fault,
+        output: &mut Output,
+    ) {
+        output.counts.messages += 1;
+        output.counts.rejected += 1;
+        output.dead.push(DeadLetter {
+            address: Address { partition: self.partition, offset: payload.offset, index },
+            source: self.source(payload.device).expect("only payloads of bound indices get here"),
+            kind: payload.kind,
+            format: payload.format,
+            reason: fault.reason,
+            detail: fault.detail,
+            path: fault.path,
+            received: payload.received,
+            payload: payload.bytes[bytes].to_vec(),
+        });
+    }
+
+    /// Makes the message that panicked a dead letter and sets out to go on behind it.
+    pub(super) fn isolate(&mut self, current: &mut Option<Payload<'_>>, stage: &mut Stage, output: &mut Output) {
+        let payload = current.expect("a panic comes from a payload");
+        let (index, bytes) = match *stage {
+            Stage::Reading => (0, 0..payload.bytes.len()),
+            Stage::Accepting(number) => (number as u32, self.work.drafts.messages[number].bytes.clone()),
+        };
+        output.repair();
+        output.defects.push(Defect::Poison { offset: payload.offset, index });
+        let fault = Fault { reason: Reason::Poison, path: String::new(), detail: String::new() };
+        self.reject(&payload, index, bytes, fault, output);
+        match stage {
+            Stage::Reading => *current = None,
+            Stage::Accepting(number) => *number += 1,
+        }
+    }
+
+    /// Payloads under an index that the log never bound: only a defect or damage makes them, and they are kept.
+    pub(super) fn take_unbound(&self, group: &Group<'_>, first: Offset, received: i64, output: &mut Output) {
+        let index = group.key.device;
+        if group.key.kind == PayloadKind::Free {
+            output.counts.free += u64::from(group.count);
+            return;
+        }
+        output.defects.push(Defect::Unbound { index, offset: first });
+        let topic: Arc<str> = format!("unbound device index {}", index.0).into();
+        for (offset, payload) in (first..).zip(group.payloads()) {
+            output.counts.messages += 1;
+            output.counts.rejected += 1;
+            output.dead.push(DeadLetter {
+                address: Address { partition: self.partition, offset, index: 0 },
+                source: Source::Topic { tenant: TenantId::from_bytes([0; 16]), topic: topic.clone() },
+                kind: group.key.kind,
+                format: group.key.format,
+                reason: Reason::Poison,
+                detail: "the log does not say who sent this".to_owned(),
+                path: String::new(),
+                received,
+                payload: payload.to_vec(),
+            });
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The stored form of a pipeline's state.
+//!
+//! ```text
+//! snapshot = magic "TWPS" | format u16 = 1 | partition u16 | position u64 | plan version u64 | plan blob
+//!          | tables | windows | devices | CRC32C u32 over all before it
+//! ```
+//!
+//! The parts' layouts are in the headers of `plan`, `tables`, `window` and `devices`. All integers are little-endian.
+
+use model::wire::{Reader, Short, Writer};
+use model::{ErrorKind, Partition};
+
+use super::Pipeline;
+use crate::devices::Devices;
+use crate::plan::Plan;
+use crate::tables::Tables;
+use crate::window::Windows;
+
+const MAGIC: [u8; 4] = *b"TWPS";
+const FORMAT: u16 = 1;
+
+/// A snapshot that cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("the bytes are not a pipeline snapshot")]
+    NotASnapshot,
+    #[error("the snapshot has format {found}, this version reads {FORMAT}")]
+    Format { found: u16 },
+    #[error("the snapshot's checksum does not match its bytes")]
+    Checksum,
+    #[error("the snapshot's parts contradict each other")]
+    Inconsistent,
+}
+
+impl RestoreError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Format { .. } => ErrorKind::Conflict,
+            Self::NotASnapshot | Self::Checksum | Self::Inconsistent => ErrorKind::Corrupt,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Appends the whole state, so that processing from it gives the same outputs as going on.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&MAGIC);
+        out.u16(FORMAT);
+        out.u16(self.partition.0);
+        out.u64(self.position);
+        out.u64(self.plan.version);
+        let mut plan = Vec::new();
+        self.plan.encode(&mut plan);
+        out.blob(&plan);
+        self.tables.encode(out);
+        self.windows.encode(out);
+        self.devices.encode(out);
+        let checksum = crc32c::crc32c(&out[start..]);
+        out.u32(checksum);
+    }
+
+    /// The state that [`Pipeline::snapshot`] wrote.
+    pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
+        let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(RestoreError::NotASnapshot)?;
+        let mut reader = Reader(body);
+        let head = (reader.array(), reader.u16());
+        let (Ok(MAGIC), Ok(found)) = head else { return Err(RestoreError::NotASnapshot) };
+        if found != FORMAT {
+            return Err(RestoreError::Format { found });
+        }
+        if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
+            return Err(RestoreError::Checksum);
+        }
+        Self::decode(&mut reader).map_err(|Short| RestoreError::Inconsistent)
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Short> {
+        let (partition, position) = (Partition(reader.u16()?), reader.u64()?);
+        let plan = Plan::decode(reader.u64()?, reader.blob()?)?;
+        let tables = Tables::decode(reader, &plan)?;
+        let windows = Windows::decode(reader)?;
+        let devices = Devices::decode(reader, tables.list.len(), windows.len())?;
+        if !reader.0.is_empty() {
+            return Err(Short);
+        }
+        Ok(Self { position, devices, tables, windows, ..Self::new(partition, plan) })
+    }
+}
