@@ -141,6 +141,8 @@ pub struct Session {
     in_flight: u32,
     topics: Topics,
     state: SessionState,
+    /// The state comes from an earlier connection.
+    resumed: bool,
     will: Option<Box<StoredWill>>,
 }
 
@@ -157,6 +159,7 @@ impl Session {
             in_flight: 0,
             topics: Topics::default(),
             state: SessionState::default(),
+            resumed: false,
             will: None,
         }
     }
@@ -304,14 +307,10 @@ impl Session {
         (self.keep_alive > 0).then(|| Duration::from_millis(u64::from(self.keep_alive) * 1500))
     }
 
-    /// What [`model::Control::Held`] records of a message with QoS 2 that awaits PUBREL: a hash of topic and payload.
-    pub fn payload_hash(&self, packet_id: u16) -> Option<u128> {
-        self.state.held.get(&packet_id).map(|held| held.hash())
-    }
-
-    /// Whether the session outlives its connection, so that its identifiers must be recorded in the log.
+    /// Whether the identifiers that it holds and releases must be recorded in the log: it outlives its connection, or it
+    /// is the continuation of one that did, whose identifiers are there.
     pub fn is_persistent(&self) -> bool {
-        self.state.expiry > 0
+        self.state.expiry > 0 || self.resumed
     }
 
     /// Publishes with QoS 1 and 2 that are not fully acknowledged. MQTT 5 bounds it by the Receive Maximum; with 3.1.1

@@ -101,15 +101,14 @@ impl Session {
     /// packet of that size, or if this is no answer to a CONNECT; the connection is then to be closed.
     pub fn accept(&mut self, grant: Grant<'_>, out: &mut Vec<u8>) -> Result<(), Close> {
         let Phase::Asked(asked) = self.phase else { return Err(self.close(Reason::UNSPECIFIED_ERROR)) };
-        let mut present = false;
         if let Some(mut resumed) = grant.resumed.filter(|_| !asked.clean_start) {
             resumed.resume();
             resumed.expiry = self.state.expiry;
             self.state = resumed;
-            present = true;
+            self.resumed = true;
         }
         let start = out.len();
-        encode::accept_connect(out, self.version, present, &mut |out| {
+        encode::accept_connect(out, self.version, self.resumed, &mut |out| {
             self.put_properties(asked, grant.assigned_client_id, out);
         });
         if out.len() - start > self.client_packet_bytes_max as usize {

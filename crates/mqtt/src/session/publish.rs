@@ -23,6 +23,8 @@ pub struct Publish<'a> {
     /// 0 with QoS 0.
     pub packet_id: u16,
     pub properties: Properties<'a>,
+    /// With QoS 2 what [`model::Control::Held`] records: a hash of topic and payload. Else 0.
+    pub payload_hash: u128,
 }
 
 /// Where a message goes. The caller keeps what it bound each slot to; slots are small numbers, dense from 0.
@@ -41,8 +43,8 @@ fn message_hash(topic: &[u8], payload: &[u8]) -> u128 {
 
 impl Session {
     /// What almost every packet is: a whole PUBLISH with QoS 0 or 1, without flags and properties. `None`: whatever it is,
-    /// it takes the careful way, which would say the same of this one.
-    #[inline]
+    /// it takes the careful way, which would say the same of this one. Inlined, or the result is copied three times.
+    #[inline(always)]
     pub(super) fn plain_publish<'a>(&mut self, input: &'a [u8]) -> Option<(usize, Publish<'a>)> {
         let (first, start, len) = match *input {
             [first @ (0x30 | 0x32), low @ 0..0x80, ..] => (first, 2, usize::from(low)),
@@ -73,8 +75,8 @@ impl Session {
         }
         let topic = self.named_topic(topic).ok()?;
         self.in_flight += counted;
-        let properties = Properties::default();
-        Some((start + len, Publish { topic, payload, qos, dup: false, retain: false, packet_id, properties }))
+        let (dup, retain, properties, payload_hash) = (false, false, Properties::default(), 0);
+        Some((start + len, Publish { topic, payload, qos, dup, retain, packet_id, properties, payload_hash }))
     }
 
     pub(super) fn publish<'a>(&mut self, frame: Frame<'a>) -> Result<Action<'a>, Error> {
@@ -87,18 +89,22 @@ impl Session {
         }
         let topic = self.topic(&packet)?;
         let PublishPacket { qos, dup, retain, packet_id, properties, payload, .. } = packet;
+        let mut payload_hash = 0;
         match qos {
             Qos::AtMostOnce => {}
             Qos::AtLeastOnce => self.count_in_flight()?,
-            Qos::ExactlyOnce if self.hold(packet_id, topic.slot, payload)? => {}
-            Qos::ExactlyOnce => return Ok(Self::repeat(packet_id)),
+            Qos::ExactlyOnce => {
+                payload_hash = message_hash(self.topics.get(topic.slot), payload);
+                if !self.hold(packet_id, payload_hash)? {
+                    return Ok(Self::repeat(packet_id));
+                }
+            }
         }
-        Ok(Action::Publish(Publish { topic, payload, qos, dup, retain, packet_id, properties }))
+        Ok(Action::Publish(Publish { topic, payload, qos, dup, retain, packet_id, properties, payload_hash }))
     }
 
     /// Notes that a message with QoS 2 awaits PUBREL. False if it does already.
-    fn hold(&mut self, packet_id: u16, slot: u16, payload: &[u8]) -> Result<bool, Error> {
-        let hash = message_hash(self.topics.get(slot), payload);
+    fn hold(&mut self, packet_id: u16, hash: u128) -> Result<bool, Error> {
         let Some(mut held) = self.state.held.get(&packet_id).copied() else {
             self.count_in_flight()?;
             self.state.held.insert(packet_id, Held::new(hash, true));

@@ -252,7 +252,7 @@ fn a_session_moves_to_another_connection() {
     assert_eq!(connack, [0x20, 2, 0, 0]);
     let packet = publish(Version::V3, Qos::ExactlyOnce, 5, "t", "x");
     assert_eq!(acknowledged(&mut session, &packet), [0x50, 2, 0, 5]);
-    let hash = session.payload_hash(5).expect("is held");
+    let hash = session.state.held[&5].hash();
     let mut out = Vec::new();
     session.close(Reason::SESSION_TAKEN_OVER).encode(&mut out);
     let state = session.into_state();
@@ -274,6 +274,18 @@ fn a_session_moves_to_another_connection() {
 }
 
 #[test]
+fn the_last_connection_of_a_kept_session_still_records_what_it_releases() {
+    let options = ConnectOptions { clean_start: false, ..options(Version::V5) };
+    let mut state = SessionState::new(9);
+    state.hold(5, 1);
+    let (session, _) = open_with(OFFER(), &options, Grant { resumed: Some(state), ..Grant::default() });
+    assert!(session.is_persistent());
+    assert_eq!(session.into_state().expiry, 0);
+    let (session, _) = open_with(OFFER(), &options, Grant::default());
+    assert!(!session.is_persistent());
+}
+
+#[test]
 fn a_clean_start_forgets_the_session() {
     let mut state = SessionState::new(9);
     state.hold(5, 1);
@@ -291,9 +303,9 @@ fn what_was_not_stored_counts_as_new_when_it_is_sent_again() {
     let Action::Publish(first) = session.step(&packet, &mut Vec::new()).action else { panic!("a publish") };
     let Action::Repeat(again) = session.step(&packet, &mut Vec::new()).action else { panic!("a repeat") };
     session.abandon(again);
-    assert!(session.payload_hash(5).is_some());
+    assert!(session.state.held.contains_key(&5));
     session.abandon(first.ack().expect("QoS 2"));
-    assert!(session.payload_hash(5).is_none());
+    assert!(!session.state.held.contains_key(&5));
 }
 
 #[test]
@@ -307,7 +319,7 @@ fn a_refusal_is_an_acknowledgement_in_turn_or_the_end() {
             Ok(ack) => session.acknowledge(ack, &mut out),
             Err(close) => close.encode(&mut out),
         }
-        assert_eq!(session.payload_hash(7), None);
+        assert!(session.state.held.is_empty());
         out
     };
     assert_eq!(refused(Version::V5, Qos::AtLeastOnce, Reason::NOT_AUTHORIZED), [0x40, 3, 0, 7, 0x87]);
