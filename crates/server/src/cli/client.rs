@@ -41,6 +41,9 @@ const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The largest answer that is read at once.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+
 impl Client {
     /// Finds url and key. Fails with what to do if either is nowhere.
     pub fn open(connection: &Connection) -> Result<Self> {
@@ -76,12 +79,17 @@ impl Client {
 
     /// `POST path` with a JSON body, as JSON (null if the answer has no body).
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        read_json(self.send("POST", path, Some(body))?)
+        read_json(self.send("POST", path, Some((JSON, body.to_string())))?)
+    }
+
+    /// `POST path` with a body of lines of JSON, as JSON.
+    pub fn post_lines(&self, path: &str, lines: String) -> Result<Value> {
+        read_json(self.send("POST", path, Some((LINES, lines)))?)
     }
 
     /// `PATCH path` with a JSON body, as JSON.
     pub fn patch(&self, path: &str, body: &Value) -> Result<Value> {
-        read_json(self.send("PATCH", path, Some(body))?)
+        read_json(self.send("PATCH", path, Some((JSON, body.to_string())))?)
     }
 
     /// `DELETE path?query`, as JSON (null if the answer has no body).
@@ -89,14 +97,14 @@ impl Client {
         read_json(self.send("DELETE", &with_query(path, query), None)?)
     }
 
-    fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Response<Body>> {
+    fn send(&self, method: &str, path: &str, body: Option<(&str, String)>) -> Result<Response<Body>> {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
             .header("authorization", format!("Bearer {}", self.key));
         let sent = match body {
-            Some(body) => {
-                let request = request.header("content-type", "application/json").body(body.to_string());
+            Some((media, body)) => {
+                let request = request.header("content-type", media).body(body);
                 self.agent.run(request.context("the request cannot be formed")?)
             }
             None => self.agent.run(request.body(SendBody::none()).context("the request cannot be formed")?),
