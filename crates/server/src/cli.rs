@@ -4,8 +4,14 @@
 //! arguments that cannot be understood.
 
 pub mod check_config;
+pub mod class;
 pub mod client;
+pub mod device;
+pub mod key;
 pub mod output;
+pub mod resource;
+pub mod serve;
+pub mod tenant;
 
 use std::process::ExitCode;
 
@@ -32,13 +38,23 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Serve(serve::Args),
     CheckConfig(check_config::Args),
+    Tenant(tenant::Args),
+    Key(key::Args),
+    Class(class::Args),
+    Device(device::Args),
 }
 
 impl Command {
     fn run(self) -> Result<()> {
         match self {
+            Self::Serve(args) => args.run(),
             Self::CheckConfig(args) => args.run(),
+            Self::Tenant(args) => args.run(),
+            Self::Key(args) => args.run(),
+            Self::Class(args) => args.run(),
+            Self::Device(args) => args.run(),
         }
     }
 }

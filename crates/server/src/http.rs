@@ -1,11 +1,15 @@
 //! HTTP: ingest, query, registry and console on one listener.
 //!
-//! [`routes`] is the table that the router, the authorization and the API's description are made from; [`auth`] turns
-//! a credential into a context; [`problem`] is how failures are told.
+//! What happens to a posted message: [`auth`] finds who sends, [`body`] and [`inflate`] read and unpack what was sent,
+//! [`ingest`] splits it into payloads and hands them to [`crate::line::intake`], which answers once they are durable.
+//!
+//! [`routes`] is the table that the router, the authorization and the API's description are made from; [`problem`]
+//! is how failures are told.
 
 pub mod auth;
 pub mod body;
 pub mod inflate;
+pub mod ingest;
 pub mod ndjson;
 pub mod problem;
 pub mod routes;
@@ -16,9 +20,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use journal::Log;
 use model::Clock;
+use model::limits::QUERIES_AT_ONCE_MAX;
 use registry::Registry;
+use store::Store;
+use tokio::sync::Semaphore;
 
+use crate::line::intake::Intake;
 use crate::operations::Metrics;
 
 pub use auth::{Access, Caller, Context};
@@ -28,18 +37,30 @@ pub use routes::Route;
 
 /// What handlers need. Cheap to clone.
 #[derive(Clone)]
-pub struct App(Arc<Parts>);
+pub struct App {
+    parts: Arc<Parts>,
+    /// Turns of queries: so many run at once.
+    queries: Arc<Semaphore>,
+}
 
 /// The parts that an [`App`] is made of.
 pub struct Parts {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub registry: Registry,
+    pub store: Store,
+    pub intake: Intake,
+    /// The `dead-letter` topic.
+    pub dead_letters: Log,
 }
 
 impl App {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE_MAX)) }
+    }
+
+    pub fn queries(&self) -> &Arc<Semaphore> {
+        &self.queries
     }
 }
 
@@ -47,7 +68,7 @@ impl std::ops::Deref for App {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.parts
     }
 }
 

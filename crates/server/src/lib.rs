@@ -1,7 +1,9 @@
 //! The `tidewater` server: it composes the libraries and holds none of their logic.
 //!
-//! In reading order: what can be configured ([`config`], [`logging`]), how requests come in ([`http`]), what they are
-//! answered with ([`api`]), how it is watched ([`operations`]), and the command line ([`cli`]).
+//! In reading order: what can be configured ([`config`], [`logging`]), where everything is kept ([`data_dir`]), how the
+//! parts are put together ([`run`]), how messages come in over MQTT ([`gateway`]) and what becomes of them ([`line`]);
+//! how requests come in over HTTP ([`http`]), what they are answered with ([`api`]), how it is watched ([`operations`]),
+//! and the command line ([`cli`]).
 //!
 //! It never decides what a message means (`pipeline`), where it is kept (`journal`, `store`) or who may speak
 //! (`registry`).
@@ -9,6 +11,13 @@
 pub mod config;
 pub mod logging;
 pub mod units;
+
+pub mod data_dir;
+pub mod run;
+
+pub mod gateway;
+pub mod line;
+mod retention;
 
 pub mod api;
 pub mod http;

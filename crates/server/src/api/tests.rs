@@ -11,21 +11,23 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::http::{App, Parts};
+use crate::line::Line;
 
 mod devices;
 mod keys;
 
 /// A router on a registry of its own: the operator's key, and the tenant `acme` with an admin key.
-struct Api {
-    router: Router,
-    registry: Registry,
+pub(crate) struct Api {
+    pub router: Router,
+    pub registry: Registry,
     operator: String,
-    acme: String,
+    pub acme: String,
+    _line: Line,
     _directory: TempDir,
 }
 
 impl Api {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let url = format!("sqlite:{}", directory.path().join("registry.db").display());
         let clock = Clock::manual(1_800_000_000_000);
@@ -36,9 +38,17 @@ impl Api {
         let acme = registry.create_tenant(acme).await.expect("the name is free").tenant_id;
         let admin = KeySettings { name: "admin".to_owned(), rights: [Right::Admin].into_iter().collect() };
         let acme = registry.create_key(acme, admin).await.expect("the tenant exists").token.expose().to_owned();
-        let app = App::new(Parts { clock, metrics: Default::default(), registry: registry.clone() });
+        let (line, store) = Line::in_memory(directory.path(), clock.clone());
+        let app = App::new(Parts {
+            clock,
+            metrics: Default::default(),
+            registry: registry.clone(),
+            store,
+            intake: line.intake.clone(),
+            dead_letters: line.dead_letters.clone(),
+        });
         let router = crate::http::routes::router(super::routes(), app);
-        Self { router, registry, operator, acme, _directory: directory }
+        Self { router, registry, operator, acme, _line: line, _directory: directory }
     }
 
     /// Status and body of an answer; null if it has none.

@@ -62,7 +62,7 @@ struct Ingested {
 struct State {
     lag_bytes: Gauge,
     position: Gauge,
-    head_rows: Gauge,
+    head_bytes: Gauge,
     blocks: Gauge,
     block_bytes: Gauge,
     free_bytes: Gauge,
@@ -210,7 +210,7 @@ impl State {
         let state = Self::default();
         registry.register("lag_bytes", "Durable bytes of raw that are not queryable yet", state.lag_bytes.clone());
         registry.register("raw_position", "Offset of raw up to which rows are queryable", state.position.clone());
-        registry.register("head_rows", "Rows in memory, not in a block yet", state.head_rows.clone());
+        registry.register("head_bytes", "Memory of rows that are not in a block yet", state.head_bytes.clone());
         registry.register("blocks", "Blocks in the catalog", state.blocks.clone());
         registry.register("block_bytes", "Bytes of these blocks", state.block_bytes.clone());
         registry.register("disk_free_bytes", "Bytes that can still be written", state.free_bytes.clone());
@@ -231,7 +231,7 @@ impl State {
 
     fn set(&self, sample: &Sample, process: Process) {
         self.lag_bytes.set(sample.lag_bytes as i64);
-        self.head_rows.set(sample.head_rows as i64);
+        self.head_bytes.set(sample.head_bytes as i64);
         self.blocks.set(sample.blocks as i64);
         self.block_bytes.set(sample.block_bytes as i64);
         self.free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));

@@ -13,8 +13,8 @@ pub struct Sample {
     pub ingest_held: String,
     /// Durable bytes of `raw` that are not queryable yet.
     pub lag_bytes: u64,
-    /// Rows in memory that are not in a block yet.
-    pub head_rows: u64,
+    /// Memory that rows take which are not in a block yet.
+    pub head_bytes: u64,
     /// Blocks in the catalog, and their bytes.
     pub blocks: u64,
     pub block_bytes: u64,

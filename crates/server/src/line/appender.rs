@@ -1,0 +1,153 @@
+//! One owner's open batch and the acknowledgements that wait for it.
+//!
+//! Commit policy *drain*: commit when a commit slot is free and no more input is ready, or at
+//! [`limits::BATCH_COMMIT_BYTES`], or at the age of [`limits::BATCH_COMMIT_WAIT`]. While no slot is free the batch grows
+//! to its limit, then its owner stops reading. It never waits for a minimum: small windows would starve.
+//!
+//! An acknowledgement is a value of the owner's type `A`. It leaves in the order in which it came, and never before the
+//! batch that it came with is durable.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Batch, BatchBuilder, BatchPool, Clock, Control, GroupKey, Offset, limits};
+
+use super::raw_log::{RawLog, Refused};
+
+#[cfg(test)]
+mod tests;
+
+/// See the module.
+pub struct Appender<A> {
+    raw: Arc<RawLog>,
+    clock: Clock,
+    pool: BatchPool,
+    open: BatchBuilder,
+    open_since: Duration,
+    open_acks: Vec<A>,
+    /// Batches on their way, oldest first: their end offset and what waits for it.
+    waiting: VecDeque<(Offset, Vec<A>)>,
+    /// A closed batch that found every commit slot taken by others; it goes first.
+    held_back: Option<(Batch, Vec<A>)>,
+    spare: Vec<Vec<A>>,
+}
+
+impl<A> Appender<A> {
+    pub fn new(raw: Arc<RawLog>, clock: Clock) -> Self {
+        let pool = BatchPool::default();
+        let open = pool.builder();
+        Self {
+            raw,
+            clock,
+            pool,
+            open,
+            open_since: Duration::ZERO,
+            open_acks: Vec::new(),
+            waiting: VecDeque::new(),
+            held_back: None,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Whether the open batch takes one more payload of `len` bytes. If not, commit first or wait for a slot.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.open.has_room(len)
+    }
+
+    /// Adds a payload to the open batch.
+    pub fn push(&mut self, key: GroupKey, payload: &[u8]) {
+        self.begin();
+        self.open.push(key, payload);
+    }
+
+    /// Adds a control record to the open batch.
+    pub fn control(&mut self, control: &Control) {
+        self.begin();
+        self.open.control(control);
+    }
+
+    /// Lets `ack` leave once everything pushed so far is durable.
+    pub fn ack(&mut self, ack: A) {
+        self.open_acks.push(ack);
+    }
+
+    fn begin(&mut self) {
+        if self.open.is_empty() {
+            self.open_since = self.clock.monotonic();
+        }
+    }
+
+    /// Whether the open batch should be committed now; `idle` says that no more input is ready.
+    pub fn is_due(&self, idle: bool) -> bool {
+        if (self.open.is_empty() && self.held_back.is_none()) || !self.raw.log().slot_free() {
+            return false;
+        }
+        idle || self.held_back.is_some()
+            || self.open.bytes() >= limits::BATCH_COMMIT_BYTES
+            || self.clock.monotonic().saturating_sub(self.open_since) >= limits::BATCH_COMMIT_WAIT
+    }
+
+    /// Gives what is open to the log. On an error nothing of it will be acknowledged: its acks are dropped, and the
+    /// owner must close what waits for them.
+    pub fn commit(&mut self) -> Result<(), journal::Error> {
+        if let Some((batch, acks)) = self.held_back.take() {
+            self.append(batch, acks)?;
+        }
+        if self.held_back.is_some() {
+            return Ok(());
+        }
+        let acks = std::mem::replace(&mut self.open_acks, self.spare.pop().unwrap_or_default());
+        if self.open.is_empty() {
+            self.keep_without_batch(acks);
+            return Ok(());
+        }
+        let open = std::mem::replace(&mut self.open, self.pool.builder());
+        self.append(open.seal(self.clock.now_ms()), acks)
+    }
+
+    fn append(&mut self, batch: Batch, acks: Vec<A>) -> Result<(), journal::Error> {
+        match self.raw.append(batch) {
+            Ok(range) => self.waiting.push_back((range.end, acks)),
+            Err(Refused { batch, error: journal::Error::Busy }) => self.held_back = Some((batch, acks)),
+            Err(Refused { error, .. }) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Acks that came with no payload keep their place behind those that wait already.
+    fn keep_without_batch(&mut self, mut acks: Vec<A>) {
+        match self.waiting.back_mut() {
+            Some((_, last)) => {
+                last.append(&mut acks);
+                self.spare.push(acks);
+            }
+            None => self.waiting.push_back((0, acks)),
+        }
+    }
+
+    /// Takes every ack that may leave now, in order.
+    pub fn release(&mut self, mut leave: impl FnMut(A)) {
+        if self.open.is_empty() && self.held_back.is_none() && !self.open_acks.is_empty() {
+            let acks = std::mem::replace(&mut self.open_acks, self.spare.pop().unwrap_or_default());
+            self.keep_without_batch(acks);
+        }
+        let durable = self.raw.log().durable();
+        while self.waiting.front().is_some_and(|(end, _)| *end <= durable) {
+            let (_, mut acks) = self.waiting.pop_front().expect("just seen");
+            acks.drain(..).for_each(&mut leave);
+            if self.spare.len() < limits::COMMITS_IN_FLIGHT_MAX {
+                self.spare.push(acks);
+            }
+        }
+    }
+
+    /// Whether anything is open or on its way.
+    pub fn is_settled(&self) -> bool {
+        self.open.is_empty() && self.open_acks.is_empty() && self.waiting.is_empty() && self.held_back.is_none()
+    }
+
+    pub fn raw(&self) -> &Arc<RawLog> {
+        &self.raw
+    }
+}

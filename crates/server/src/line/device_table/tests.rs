@@ -1,0 +1,25 @@
+use model::TenantId;
+
+use super::*;
+
+fn topic(name: &str) -> Source {
+    Source::Topic { tenant: TenantId::from_bytes([1; 16]), topic: name.into() }
+}
+
+#[test]
+fn an_index_is_dense_and_keeps_its_meaning() {
+    let table = DeviceTable::default();
+    assert_eq!(table.index_of(&topic("a")), Ok(DeviceIndex(0)));
+    assert_eq!(table.index_of(&topic("b")), Ok(DeviceIndex(1)));
+    assert_eq!(table.index_of(&topic("a")), Ok(DeviceIndex(0)));
+    assert_eq!(table.source(DeviceIndex(1)), Some(topic("b")));
+    assert_eq!(table.source(DeviceIndex(2)), None);
+}
+
+#[test]
+fn a_restored_table_never_gives_out_an_index_again() {
+    let table = DeviceTable::default();
+    table.restore(DeviceIndex(4), topic("old"));
+    assert_eq!(table.index_of(&topic("new")), Ok(DeviceIndex(5)));
+    assert_eq!(table.index_of(&topic("old")), Ok(DeviceIndex(4)));
+}

@@ -1,0 +1,255 @@
+//! The ingest thread of one partition: durable batches of `raw` in, queryable rows and dead letters out.
+//!
+//! It is a cursor on `raw`. Its progress rides in its output: the store's catalog says from where rows must be derived
+//! again, a snapshot holds the pipeline's state there, and the `dead-letter` log says which letters it has. Opening it
+//! derives again whatever the last process had not sealed, before anything new is accepted.
+//!
+//! At a *barrier* it hands a snapshot to the [`Keeper`] and every unsealed row to the store's sealing thread, so that a
+//! restart has a bounded amount to derive again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use journal::{Frame, Log};
+use model::{BatchView, Clock, Offset, Partition, limits};
+use pipeline::{Output, Pipeline, Plan, RestoreError};
+use store::{Store, Writer};
+
+use super::dead_letters::{DeadLetterError, DeadLetterWriter};
+use super::device_table::DeviceTable;
+use super::keeper::KeeperHandle;
+use super::overload::{Flow, Overload, Pressure, choose};
+use super::sessions::HeldIds;
+use super::snapshot::{Snapshot, Snapshots};
+use crate::operations::Metrics;
+
+/// Bytes of `raw` taken per round: large enough that a round's fixed costs vanish.
+const READ_BYTES: usize = 4 << 20;
+/// How long the thread waits for new batches before it looks at its duties again.
+const WAIT: Duration = Duration::from_millis(50);
+/// How often pressure is looked at.
+const PRESSURE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What the ingest thread works on.
+pub struct IngestParts {
+    pub partition: Partition,
+    pub raw: Log,
+    pub dead_letters: Log,
+    pub store: Store,
+    pub snapshots: Arc<Snapshots>,
+    pub devices: Arc<DeviceTable>,
+    pub overload: Arc<Overload>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+    /// Answers how many bytes can still be written to the data directory.
+    pub free_bytes: Box<dyn Fn() -> u64 + Send>,
+}
+
+/// Why the line could not be opened or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterError),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("the snapshots cannot be read: {0}")]
+    Snapshots(#[from] std::io::Error),
+    #[error("the state in the snapshot at raw offset {0} cannot be restored: {1}")]
+    State(Offset, RestoreError),
+    #[error("raw offset {0} holds a batch that cannot be read; run `tidewater journal check`")]
+    Layout(Offset),
+}
+
+/// See the module.
+pub struct Ingest {
+    parts: IngestParts,
+    pipeline: Pipeline,
+    output: Output,
+    held: HeldIds,
+    writer: Writer,
+    dead_letters: DeadLetterWriter,
+    position: Offset,
+    /// Raw bytes since the last barrier, and when that was.
+    barrier_bytes: u64,
+    barrier_at: Duration,
+    pressure_at: Duration,
+}
+
+impl Ingest {
+    /// Restores the state and derives again what was not sealed. On return everything durable in `raw` is queryable,
+    /// the device table is complete, and [`Ingest::held`] has the MQTT ids that await PUBREL.
+    pub fn open(parts: IngestParts) -> Result<Self, IngestError> {
+        let replay_from = parts.store.sealed_to(parts.partition);
+        let snapshot = parts.snapshots.newest(replay_from)?;
+        let (pipeline, held, position) = match snapshot {
+            Some(Snapshot { offset, pipeline, held }) => {
+                (Pipeline::restore(&pipeline).map_err(|error| IngestError::State(offset, error))?, held, offset)
+            }
+            None => (Pipeline::new(parts.partition, Plan::default()), HeldIds::default(), 0),
+        };
+        let reached = replay_from.max(position);
+        if reached > parts.raw.end() {
+            tracing::error!(
+                stored = reached,
+                journal = parts.raw.end(),
+                "the journal has lost raw records that are already stored; it goes on behind them, and keeps their offsets"
+            );
+            parts.raw.skip_to(reached)?;
+        }
+        let oldest = parts.raw.oldest();
+        if position < oldest {
+            tracing::error!(
+                from = position,
+                to = oldest,
+                "no snapshot reaches back to the oldest raw record: a re-send of an older message may be stored twice"
+            );
+        }
+        let mut writer = parts.store.writer(parts.partition);
+        for (index, source) in pipeline.bindings() {
+            writer.bind(index, &source);
+            parts.devices.restore(index, source);
+        }
+        let now = parts.clock.monotonic();
+        let mut ingest = Self {
+            dead_letters: DeadLetterWriter::open(parts.dead_letters.clone())?,
+            pipeline,
+            output: Output::default(),
+            held,
+            writer,
+            position: position.max(oldest),
+            barrier_bytes: 0,
+            barrier_at: now,
+            pressure_at: now,
+            parts,
+        };
+        ingest.catch_up()?;
+        Ok(ingest)
+    }
+
+    /// MQTT QoS 2 ids that await PUBREL.
+    pub fn held(&self) -> &HeldIds {
+        &self.held
+    }
+
+    fn catch_up(&mut self) -> Result<(), IngestError> {
+        let (from, end) = (self.position, self.parts.raw.durable());
+        while self.position < end {
+            self.round()?;
+        }
+        if from < end {
+            tracing::info!(from, to = end, "derived again what was not sealed");
+        }
+        Ok(())
+    }
+
+    /// Works until `stop` is set and everything durable is processed, then leaves a last barrier behind.
+    pub fn run(mut self, stop: &AtomicBool, keeper: &KeeperHandle) {
+        if let Err(error) = self.work(stop, keeper) {
+            self.parts.overload.set(Flow::Stopped, &error.to_string());
+        }
+    }
+
+    fn work(&mut self, stop: &AtomicBool, keeper: &KeeperHandle) -> Result<(), IngestError> {
+        loop {
+            // Read before looking for work: what was durable when the stop was asked for is still processed.
+            let stopping = stop.load(Ordering::Acquire);
+            let ready = self.parts.raw.wait(self.position, if stopping { Duration::ZERO } else { WAIT });
+            if ready {
+                self.round()?;
+            } else if stopping {
+                return self.barrier(keeper, true);
+            }
+            self.look_at_pressure(false);
+            if self.barrier_due() {
+                self.barrier(keeper, false)?;
+            }
+        }
+    }
+
+    /// Takes the next batches through pipeline and store.
+    fn round(&mut self) -> Result<(), IngestError> {
+        let frames = self.parts.raw.read(self.position, READ_BYTES)?;
+        for frame in &frames {
+            self.take(frame)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, frame: &Frame) -> Result<(), IngestError> {
+        let view = BatchView::parse(frame.batch.body()).map_err(|_| IngestError::Layout(frame.base))?;
+        self.pipeline.process(frame.base, view, &mut self.output);
+        for defect in &self.output.defects {
+            tracing::error!(?defect, base = frame.base, "the log holds what its writer should not have written");
+        }
+        for control in &self.output.controls {
+            self.held.apply(control);
+        }
+        for (index, source) in &self.output.bindings {
+            self.parts.devices.restore(*index, source.clone());
+            self.writer.bind(*index, source);
+        }
+        self.dead_letters.append(&self.output.dead)?;
+        for at in 0..self.output.rows.len() {
+            self.insert(at)?;
+        }
+        self.position = frame.base + u64::from(frame.batch.count());
+        self.writer.publish(self.position);
+        self.barrier_bytes += frame.batch.frame().len() as u64;
+        self.parts.metrics.ingested(&self.output);
+        Ok(())
+    }
+
+    /// Inserts one table's rows; waits while the head has no room.
+    fn insert(&mut self, at: usize) -> Result<(), IngestError> {
+        loop {
+            match self.writer.insert(&self.output.rows[at]) {
+                Ok(_) => return Ok(()),
+                Err(store::Error::HeadFull) => {
+                    self.look_at_pressure(true);
+                    self.parts.store.wait_room(WAIT);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn look_at_pressure(&mut self, store_full: bool) {
+        let now = self.parts.clock.monotonic();
+        if now.saturating_sub(self.pressure_at) < PRESSURE_INTERVAL {
+            return;
+        }
+        self.pressure_at = now;
+        let lag_bytes = self.parts.raw.bytes_from(self.position);
+        self.parts.metrics.lag(lag_bytes, self.position);
+        let (flow, reason) = choose(Pressure { lag_bytes, store_full, free_bytes: (self.parts.free_bytes)() });
+        self.parts.overload.set(flow, reason);
+    }
+
+    fn barrier_due(&self) -> bool {
+        let age = self.parts.clock.monotonic().saturating_sub(self.barrier_at);
+        self.barrier_bytes >= limits::REPLAY_BYTES_MAX || (self.barrier_bytes > 0 && age >= limits::HEAD_CHUNK_AGE_MAX)
+    }
+
+    /// Hands over a snapshot and freezes every row before it. Unless it is the last one, it is put off while the keeper
+    /// still writes the one before.
+    fn barrier(&mut self, keeper: &KeeperHandle, last: bool) -> Result<(), IngestError> {
+        if self.barrier_bytes == 0 {
+            return Ok(());
+        }
+        let mut snapshot = Snapshot { offset: self.position, pipeline: Vec::new(), held: HeldIds::default() };
+        if !last && !keeper.is_idle() {
+            return Ok(());
+        }
+        self.dead_letters.sync()?;
+        self.pipeline.snapshot(&mut snapshot.pipeline);
+        snapshot.held.clone_from(&self.held);
+        keeper.keep(snapshot);
+        self.writer.freeze(self.position);
+        self.barrier_bytes = 0;
+        self.barrier_at = self.parts.clock.monotonic();
+        Ok(())
+    }
+}

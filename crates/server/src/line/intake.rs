@@ -1,0 +1,215 @@
+//! The way into the line for callers that wait for an answer: HTTP.
+//!
+//! One thread per partition owns the open batch. Requests that come together share one commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Source, limits};
+use tokio::sync::{mpsc, oneshot};
+
+use super::appender::Appender;
+use super::device_table::TableFull;
+use super::overload::{Flow, Overload};
+use super::raw_log::RawLog;
+
+/// Requests that may wait for the thread; more wait in their own connections.
+const REQUESTS_WAITING_MAX: usize = 1024;
+/// How long the thread sleeps when nothing wakes it; a wake-up is never lost, this only bounds a shutdown.
+const IDLE_WAIT: Duration = Duration::from_millis(200);
+
+/// One payload and where it belongs.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub source: Source,
+    pub kind: PayloadKind,
+    pub format: Format,
+    pub flags: GroupFlags,
+    /// At most [`limits::PAYLOAD_BYTES_MAX`] bytes.
+    pub payload: Bytes,
+}
+
+/// Why nothing of a request was accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error("ingest is paused: {reason}; try again in {} s", retry_after.as_secs())]
+    Paused { reason: String, retry_after: Duration },
+    #[error("ingest is stopped: {0}")]
+    Stopped(String),
+    #[error("the server is shutting down; send again once it is back")]
+    ShuttingDown,
+    #[error("it could not be made durable: the journal refused the write; see /ready for the reason, then send again")]
+    NotDurable,
+    #[error(transparent)]
+    TableFull(#[from] TableFull),
+    #[error("a payload of {0} bytes is larger than the {max} bytes that one may have", max = limits::PAYLOAD_BYTES_MAX)]
+    TooLarge(usize),
+}
+
+impl IntakeError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Paused { .. } => ErrorKind::Limited,
+            Self::Stopped(_) | Self::ShuttingDown | Self::NotDurable => ErrorKind::Unavailable,
+            Self::TableFull(_) => ErrorKind::Limited,
+            Self::TooLarge(_) => ErrorKind::Invalid,
+        }
+    }
+}
+
+type Answer = oneshot::Sender<Result<(), IntakeError>>;
+
+struct Request {
+    payloads: Vec<(GroupKey, Bytes)>,
+    answer: Answer,
+}
+
+/// A handle on the intake thread; cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    raw: Arc<RawLog>,
+    requests: mpsc::Sender<Request>,
+    thread: Thread,
+    overload: Arc<Overload>,
+}
+
+/// The running intake; [`IntakeThread::stop`] ends it.
+pub struct IntakeThread {
+    stop: Arc<AtomicBool>,
+    handle: JoinHandle<()>,
+    /// Keeps the log's wake-ups coming for as long as the thread runs.
+    _wakes: journal::Registration,
+}
+
+impl Intake {
+    /// Starts the thread.
+    pub fn start(raw: Arc<RawLog>, overload: Arc<Overload>, clock: Clock) -> std::io::Result<(Self, IntakeThread)> {
+        let (requests, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            appender: Appender::new(raw.clone(), clock),
+            requests: receiver,
+            overload: overload.clone(),
+            stop: stop.clone(),
+        };
+        let handle = std::thread::Builder::new().name("intake".into()).spawn(move || worker.run())?;
+        let thread = handle.thread().clone();
+        let woken = thread.clone();
+        let wakes = raw.log().on_durable(Box::new(move || woken.unpark()));
+        Ok((Self { raw, requests, thread, overload }, IntakeThread { stop, handle, _wakes: wakes }))
+    }
+
+    /// Completes when every submission is durable. All are accepted or none; a caller that goes away before that has
+    /// no acknowledgement, whatever became of its payloads.
+    pub async fn submit(&self, submissions: Vec<Submission>) -> Result<(), IntakeError> {
+        self.refuse_if_not_open()?;
+        let mut payloads = Vec::with_capacity(submissions.len());
+        for Submission { source, kind, format, flags, payload } in submissions {
+            if payload.len() > limits::PAYLOAD_BYTES_MAX {
+                return Err(IntakeError::TooLarge(payload.len()));
+            }
+            let device = self.raw.devices().index_of(&source)?;
+            payloads.push((GroupKey { device, kind, format, flags }, payload));
+        }
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request { payloads, answer }).await.map_err(|_| IntakeError::ShuttingDown)?;
+        self.thread.unpark();
+        answered.await.unwrap_or(Err(IntakeError::NotDurable))
+    }
+
+    fn refuse_if_not_open(&self) -> Result<(), IntakeError> {
+        match self.overload.flow() {
+            Flow::Open => Ok(()),
+            Flow::Paused => {
+                Err(IntakeError::Paused { reason: self.overload.reason(), retry_after: Duration::from_secs(1) })
+            }
+            Flow::Stopped => Err(IntakeError::Stopped(self.overload.reason())),
+        }
+    }
+}
+
+impl IntakeThread {
+    /// Makes durable what was submitted, answers it, and ends the thread.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        self.handle.thread().unpark();
+        if self.handle.join().is_err() {
+            tracing::error!("the intake thread panicked; what it had not answered was not acknowledged");
+        }
+    }
+}
+
+struct Worker {
+    appender: Appender<Answer>,
+    requests: mpsc::Receiver<Request>,
+    overload: Arc<Overload>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            self.appender.release(|answer| drop(answer.send(Ok(()))));
+            let stopping = self.stop.load(Ordering::Acquire);
+            if stopping {
+                self.requests.close();
+            }
+            let took = self.take();
+            if self.appender.is_due(!took) {
+                self.commit();
+            }
+            if let Some(error) = self.appender.raw().log().poisoned() {
+                // Dropping the appender drops every answer that waits: none of them was made durable.
+                self.overload.set(Flow::Stopped, &error.to_string());
+                return;
+            }
+            if stopping && !took && self.appender.is_settled() {
+                return;
+            }
+            if !took && !self.appender.is_due(true) {
+                std::thread::park_timeout(IDLE_WAIT);
+            }
+        }
+    }
+
+    /// False if the log refused: every answer that came with the batch is dropped, so none of them is an ack.
+    fn commit(&mut self) -> bool {
+        match self.appender.commit() {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "the journal refused a batch");
+                false
+            }
+        }
+    }
+
+    /// Moves waiting requests into the open batch, as far as it has room; false if there was none to move.
+    fn take(&mut self) -> bool {
+        let mut took = false;
+        while self.appender.has_room(limits::PAYLOAD_BYTES_MAX) {
+            let Ok(request) = self.requests.try_recv() else { break };
+            took = true;
+            if self.push(&request.payloads) {
+                self.appender.ack(request.answer);
+            }
+            if self.appender.is_due(false) {
+                break;
+            }
+        }
+        took
+    }
+
+    /// False if a part of the request could not be appended, so that it must not be acknowledged.
+    fn push(&mut self, payloads: &[(GroupKey, Bytes)]) -> bool {
+        for (key, payload) in payloads {
+            if !self.appender.has_room(payload.len()) && !self.commit() {
+                return false;
+            }
+            self.appender.push(*key, payload);
+        }
+        true
+    }
+}

@@ -1,0 +1,107 @@
+//! The keeper of one partition: writes the snapshots that the ingest thread takes, removes those that no restart needs,
+//! and trims `raw` and `dead-letter` behind what is sealed and synced. Slow disks are its business alone.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use journal::Log;
+use model::Partition;
+use store::Store;
+
+use super::snapshot::{Snapshot, Snapshots};
+
+/// How often it looks for something to trim.
+const TRIM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the keeper works on.
+pub struct Keeper {
+    pub partition: Partition,
+    pub raw: Log,
+    pub dead_letters: Log,
+    pub store: Store,
+    pub snapshots: Arc<Snapshots>,
+}
+
+/// The running keeper.
+pub struct KeeperHandle {
+    snapshots: SyncSender<Snapshot>,
+    busy: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    pub fn start(self) -> io::Result<KeeperHandle> {
+        let (snapshots, receiver) = sync_channel(1);
+        let busy = Arc::new(AtomicBool::new(false));
+        let writing = busy.clone();
+        let name = format!("keeper-{}", self.partition.0);
+        let thread = std::thread::Builder::new().name(name).spawn(move || self.run(&receiver, &writing))?;
+        Ok(KeeperHandle { snapshots, busy, thread })
+    }
+
+    fn run(self, receiver: &Receiver<Snapshot>, busy: &AtomicBool) {
+        loop {
+            let ended = match receiver.recv_timeout(TRIM_INTERVAL) {
+                Ok(snapshot) => {
+                    if let Err(error) = self.snapshots.write(&snapshot) {
+                        tracing::error!(%error, offset = snapshot.offset, "a snapshot could not be written; the next one is tried");
+                    }
+                    busy.store(false, Ordering::Release);
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            if let Err(error) = self.trim() {
+                tracing::warn!(%error, "the journal could not be trimmed; it is tried again");
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// `raw` is needed from the oldest snapshot that a restart may start from.
+    fn trim(&self) -> Result<(), TrimError> {
+        if let Some(needed_from) = self.snapshots.prune(self.store.sealed_to(self.partition))? {
+            self.raw.trim(needed_from)?;
+        }
+        self.dead_letters.trim(self.dead_letters.durable())?;
+        Ok(())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum TrimError {
+    #[error("snapshots: {0}")]
+    Snapshots(#[from] io::Error),
+    #[error("journal: {0}")]
+    Journal(#[from] journal::Error),
+}
+
+impl KeeperHandle {
+    /// Whether the last snapshot is written.
+    pub fn is_idle(&self) -> bool {
+        !self.busy.load(Ordering::Acquire)
+    }
+
+    /// Hands over a snapshot; waits if the last one is still being written.
+    pub fn keep(&self, snapshot: Snapshot) {
+        self.busy.store(true, Ordering::Release);
+        if self.snapshots.send(snapshot).is_err() {
+            tracing::error!("the keeper has ended early; a restart derives more again");
+        }
+    }
+
+    /// Writes what was handed over and ends the thread.
+    pub fn stop(self) {
+        drop(self.snapshots);
+        if self.thread.join().is_err() {
+            tracing::error!("the keeper panicked; a restart derives more again");
+        }
+    }
+}

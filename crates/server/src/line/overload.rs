@@ -1,0 +1,107 @@
+//! What slows ingest down, decided in one place and read by every gateway.
+//!
+//! Only the pipeline, the store and a disk that is nearly full hold the gateway up (RULES, "Acceptance and refusal").
+//! Overload is first a pause: sockets are not read and acks wait. A gateway that was paused longer than
+//! [`limits::OVERLOAD_PAUSE_MAX`] refuses. A log that failed refuses at once.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use model::limits;
+
+/// Whether payloads are taken in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Flow {
+    Open = 0,
+    /// Something is behind; it is expected to catch up.
+    Paused = 1,
+    /// Nothing can be made durable until an operator acts.
+    Stopped = 2,
+}
+
+/// The state, and why.
+#[derive(Debug, Default)]
+pub struct Overload {
+    flow: AtomicU8,
+    reason: Mutex<String>,
+}
+
+impl Overload {
+    /// One atomic load.
+    pub fn flow(&self) -> Flow {
+        match self.flow.load(Ordering::Acquire) {
+            0 => Flow::Open,
+            1 => Flow::Paused,
+            _ => Flow::Stopped,
+        }
+    }
+
+    /// Why ingest is paused or stopped; empty while it is open.
+    pub fn reason(&self) -> String {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A stop is final until the process starts again: later changes do not lift it.
+    pub fn set(&self, flow: Flow, reason: &str) {
+        let mut current = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.flow() == Flow::Stopped || (self.flow() == flow && *current == reason) {
+            return;
+        }
+        match flow {
+            Flow::Open => tracing::info!("ingest is open again"),
+            Flow::Paused => tracing::warn!(reason, "ingest is paused"),
+            Flow::Stopped => tracing::error!(reason, "ingest is stopped"),
+        }
+        reason.clone_into(&mut current);
+        self.flow.store(flow as u8, Ordering::Release);
+    }
+}
+
+/// What [`choose`] decides from.
+#[derive(Clone, Copy, Debug)]
+pub struct Pressure {
+    /// Raw bytes that are durable and not yet queryable.
+    pub lag_bytes: u64,
+    /// Whether the store has no room for more unsealed rows.
+    pub store_full: bool,
+    /// Bytes that can still be written to the data directory.
+    pub free_bytes: u64,
+}
+
+/// Whether ingest goes on under this pressure.
+pub fn choose(pressure: Pressure) -> (Flow, &'static str) {
+    if pressure.free_bytes < limits::DISK_RESERVE_BYTES {
+        return (
+            Flow::Paused,
+            "the disk is nearly full: what is free is kept for sealing and trimming; free some space or shorten a retention",
+        );
+    }
+    if pressure.lag_bytes > limits::LAG_BYTES_MAX {
+        return (Flow::Paused, "the pipeline is behind the journal");
+    }
+    if pressure.store_full {
+        return (Flow::Paused, "the store is still sealing earlier rows");
+    }
+    (Flow::Open, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pressure_pauses_and_a_stop_is_final() {
+        let calm = Pressure { lag_bytes: 0, store_full: false, free_bytes: u64::MAX };
+        assert_eq!(choose(calm).0, Flow::Open);
+        assert_eq!(choose(Pressure { lag_bytes: limits::LAG_BYTES_MAX + 1, ..calm }).0, Flow::Paused);
+        assert_eq!(choose(Pressure { store_full: true, ..calm }).0, Flow::Paused);
+        assert_eq!(choose(Pressure { free_bytes: limits::DISK_RESERVE_BYTES - 1, ..calm }).0, Flow::Paused);
+
+        let overload = Overload::default();
+        overload.set(Flow::Stopped, "a sync failed");
+        overload.set(Flow::Open, "");
+        assert_eq!((overload.flow(), overload.reason().as_str()), (Flow::Stopped, "a sync failed"));
+    }
+}

@@ -1,0 +1,232 @@
+//! How the parts are put together: open what is kept, open the line, listen, serve, shut down in the opposite order.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use journal::{Journal, JournalConfig, Topic};
+use model::{Clock, Disk, TenantId};
+use prometheus_client::metrics::gauge::Gauge;
+use registry::Registry;
+use store::{Store, StoreConfig};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::config::backends::{JournalUrl, RegistryUrl, StoreUrl};
+use crate::data_dir::{DataDir, Listen};
+use crate::gateway::{self, Gateway, GatewayParts};
+use crate::http::{self, App};
+use crate::line::sessions::HeldIds;
+use crate::line::{Line, LineParts, PARTITION};
+use crate::operations::{self, Metrics, Operations, Sample, Sampler};
+use crate::retention;
+
+/// A running server. It serves until [`Server::stop`].
+pub struct Server {
+    pub listen: Listen,
+    /// The first admin key, if this start made it.
+    pub new_admin_key: Option<NewAdminKey>,
+    data: DataDir,
+    line: Line,
+    registry: Registry,
+    gateway: Gateway,
+    /// Turned to true, the listeners finish what is in flight and end.
+    stopping: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// The admin key of a new data directory. It is shown once.
+pub struct NewAdminKey {
+    pub token: String,
+    /// The file that has it, mode 0600.
+    pub path: PathBuf,
+}
+
+/// The sockets, bound before anything else is touched: a port in use is the commonest reason not to start.
+struct Listeners {
+    mqtt: TcpListener,
+    anonymous: Option<TcpListener>,
+    http: TcpListener,
+    operations: TcpListener,
+}
+
+impl Server {
+    /// Starts everything that `config` says on this runtime, and returns once every listener answers.
+    pub async fn start(config: Config, disk: Arc<dyn Disk>, clock: Clock) -> Result<Self> {
+        let data = DataDir::open(&config.base.data)?;
+        let listeners = Listeners::bind(&config)?;
+        let listen = listeners.addresses()?;
+        let metrics = Arc::new(Metrics::new());
+
+        let (registry, dev_tenant, new_admin_key) = open_registry(&config, &data, clock.clone()).await?;
+        let store = open_store(&config, &data, disk.clone(), clock.clone())?;
+        retention::load(&registry, &store).await?;
+        let journal = open_journal(&config, &data, disk.clone(), clock.clone())?;
+        let parts = LineParts {
+            journal,
+            store: store.clone(),
+            disk: disk.clone(),
+            dir: data.path().to_owned(),
+            snapshots: data.snapshots(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+        };
+        let (line, held) = open_line(parts).await?;
+
+        let gateway = Gateway::start(GatewayParts {
+            listener: listeners.mqtt,
+            anonymous: listeners.anonymous.map(|listener| (listener, dev_tenant)),
+            offer: gateway::offer(&config.mqtt),
+            raw: line.raw.clone(),
+            held,
+            overload: line.overload.clone(),
+            registry: registry.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            runtime: Handle::current(),
+        })?;
+        let (stopping, stop) = watch::channel(false);
+        let sampler = sampler(&line, &store, disk, &data, stop.clone());
+        let operations = operations::router(Operations { metrics: metrics.clone(), sampler });
+        let (http_connections, operations_connections) = (metrics.http.connections.clone(), Gauge::default());
+        let app = App::new(http::Parts {
+            clock,
+            metrics,
+            registry: registry.clone(),
+            store: store.clone(),
+            intake: line.intake.clone(),
+            dead_letters: line.dead_letters.clone(),
+        });
+        let (listener, operations_listener) = (listeners.http.try_into()?, listeners.operations.try_into()?);
+        let tasks = vec![
+            tokio::spawn(http::server::serve(listener, http::router(app), http_connections, stop.clone())),
+            tokio::spawn(http::server::serve(operations_listener, operations, operations_connections, stop.clone())),
+            tokio::spawn(retention::follow(registry.clone(), store, stop.clone())),
+            tokio::spawn(maintain(registry.clone(), stop)),
+        ];
+        data.write_listen(&listen).context("listen.json could not be written")?;
+        Ok(Self { listen, new_admin_key, data, line, registry, gateway, stopping, tasks })
+    }
+
+    /// Ends the server without losing what it acknowledged: clients are told, what is in flight becomes durable and is
+    /// acknowledged, rows become blocks, files close.
+    pub async fn stop(self) -> Result<()> {
+        let Self { data, line, registry, gateway, stopping, tasks, .. } = self;
+        data.remove_listen().context("listen.json could not be removed")?;
+        stopping.send_replace(true);
+        gateway.stop().await;
+        for task in tasks {
+            task.await.context("a listener ended abnormally")?;
+        }
+        tokio::task::spawn_blocking(move || line.stop()).await.context("the line ended abnormally")?;
+        registry.close().await.context("the registry could not be closed")
+    }
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Self> {
+        let anonymous =
+            config.dev_anonymous.map(|at| gateway::bind(at, "the anonymous MQTT listener", "--dev-anonymous"));
+        let listeners = Self {
+            mqtt: gateway::bind(config.mqtt.listen, "MQTT", "--mqtt")?,
+            anonymous: anonymous.transpose()?,
+            http: gateway::bind(config.http.listen, "HTTP", "--http")?,
+            operations: gateway::bind(config.operations.listen, "the operations listener", "--operations")?,
+        };
+        listeners.http.set_nonblocking(true)?;
+        listeners.operations.set_nonblocking(true)?;
+        Ok(listeners)
+    }
+
+    fn addresses(&self) -> Result<Listen> {
+        Ok(Listen {
+            mqtt: self.mqtt.local_addr()?,
+            http: self.http.local_addr()?,
+            operations: self.operations.local_addr()?,
+            dev_anonymous: self.anonymous.as_ref().map(TcpListener::local_addr).transpose()?,
+        })
+    }
+}
+
+async fn open_registry(
+    config: &Config,
+    data: &DataDir,
+    clock: Clock,
+) -> Result<(Registry, TenantId, Option<NewAdminKey>)> {
+    let RegistryUrl::Sqlite(path) = &config.registry.url;
+    let path = path.clone().unwrap_or_else(|| data.registry());
+    let registry = Registry::open(&format!("sqlite:{}", path.display()), clock).await?;
+    let mut written = None;
+    let deliver = |key: &registry::Secret| {
+        let token = key.expose().to_owned();
+        written = Some(NewAdminKey { path: data.write_admin_key(&token)?, token });
+        Ok(())
+    };
+    let bootstrap = registry.bootstrap(deliver).await?;
+    Ok((registry, bootstrap.dev_tenant, written))
+}
+
+fn open_store(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clock) -> Result<Store> {
+    let StoreUrl::File(path) = &config.store.url;
+    let dir = path.clone().unwrap_or_else(|| data.store());
+    let (store, recovered) = Store::open(StoreConfig::new(dir), disk, clock)?;
+    tracing::info!(?recovered, "the store is open");
+    Ok(store)
+}
+
+fn open_journal(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clock) -> Result<Journal> {
+    let dir = match &config.journal.url {
+        JournalUrl::File(path) => path.clone().unwrap_or_else(|| data.journal()),
+        JournalUrl::Memory => data.journal(),
+    };
+    let journal_config = JournalConfig {
+        retention_age: config.journal.retention,
+        retention_bytes: config.journal.retention_bytes.0,
+        ..JournalConfig::new(dir)
+    };
+    if config.journal.url == JournalUrl::Memory {
+        tracing::warn!("the journal is in memory: what is acknowledged is lost when this process ends");
+        return Ok(Journal::memory(journal_config, clock));
+    }
+    let (journal, recovery) = Journal::open(journal_config, disk, clock)?;
+    for log in &recovery.logs {
+        tracing::info!(?log, "a log is open");
+    }
+    Ok(journal)
+}
+
+/// Deriving again what was not sealed takes up to a second or two of work: not on the runtime's threads.
+async fn open_line(parts: LineParts) -> Result<(Line, HeldIds)> {
+    Ok(tokio::task::spawn_blocking(move || Line::open(parts)).await.context("the line could not be opened")??)
+}
+
+async fn maintain(registry: Registry, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = registry.run_maintenance() => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// Reads the state of the running server whenever `/metrics` or `/ready` is asked.
+fn sampler(line: &Line, store: &Store, disk: Arc<dyn Disk>, data: &DataDir, stop: watch::Receiver<bool>) -> Sampler {
+    let (raw, dead_letters, overload) = (line.raw.clone(), line.dead_letters.clone(), line.overload.clone());
+    let (store, dir) = (store.clone(), data.path().to_owned());
+    Arc::new(move || {
+        let figures = store.figures();
+        let poisoned = raw.log().poisoned().or_else(|| dead_letters.poisoned());
+        Sample {
+            logs: vec![(Topic::Raw, raw.log().figures()), (Topic::DeadLetter, dead_letters.figures())],
+            poisoned: poisoned.map(|error| error.to_string()),
+            ingest_held: overload.reason(),
+            lag_bytes: raw.log().bytes_from(store.visible_to(PARTITION)),
+            head_bytes: figures.head_bytes as u64,
+            blocks: figures.blocks as u64,
+            block_bytes: figures.block_bytes,
+            free_bytes: disk.free_bytes(&dir).unwrap_or(0),
+            stopping: *stop.borrow(),
+        }
+    })
+}
