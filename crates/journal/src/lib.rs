@@ -11,10 +11,13 @@
 mod config;
 mod embedded;
 mod error;
+mod frame;
+pub mod inspect;
 mod log;
 mod memory;
 mod recovery;
 mod retention;
+mod scan;
 mod segment;
 mod tail;
 mod topic;

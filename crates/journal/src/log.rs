@@ -73,7 +73,6 @@ impl Journal {
     /// Opens the logs below `config.dir`, creating the directory if need be, and recovers each. The recovery says what
     /// was cut and what is corrupt; neither is an error.
     pub fn open(config: JournalConfig, disk: Arc<dyn Disk>, clock: Clock) -> Result<(Self, Recovery), Error> {
-        recovery::create_dirs(disk.as_ref(), &config.dir)?;
         let present = recovery::logs_present(disk.as_ref(), &config.dir)?;
         let journal = Self::new(config, Some(disk), clock);
         let mut recovered = Recovery::default();

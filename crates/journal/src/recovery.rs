@@ -1,4 +1,7 @@
-//! Opening what an earlier life left.
+//! Opening what an earlier life left: look ([`survey`]), decide ([`verdict`]), put right ([`repair`]).
+//!
+//! Looking changes nothing and serves `journal check` too. Deciding is pure. Putting right can be cut off anywhere: doing
+//! it again from the start gives the same log.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -6,6 +9,10 @@ use std::path::{Path, PathBuf};
 use model::{Disk, Offset, Partition};
 
 use crate::{Error, Topic};
+
+pub(crate) mod repair;
+pub(crate) mod survey;
+pub(crate) mod verdict;
 
 /// What opening a journal found. None of it stops the journal.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,7 +37,7 @@ pub struct LogRecovery {
     /// The file and position at which the log was cut.
     pub torn_at: Option<(PathBuf, u64)>,
     /// Offsets that were durable and cannot be read any more, as far as opening looked: older segments are checked
-    /// when they are read, or by `journal check`.
+    /// when they are read, or by [`crate::inspect::check`].
     pub corrupt: Vec<Range<Offset>>,
     /// What is wrong with files beyond that, one sentence each.
     pub damage: Vec<String>,
@@ -55,25 +62,35 @@ impl LogRecovery {
         }
     }
 
-    /// Whether anything was lost or damaged, so that a person should be told.
+    /// Whether nothing was cut, lost or damaged; otherwise a person should be told.
     pub fn is_clean(&self) -> bool {
         self.torn_bytes == 0 && self.torn_batches == 0 && self.corrupt.is_empty() && self.damage.is_empty()
     }
 }
 
-/// Creates the journal's directory and makes its name durable.
-pub(crate) fn create_dirs(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-    disk.create_dir(dir).map_err(Error::io("create", dir))?;
-    match dir.parent() {
-        Some(parent) => disk.sync_dir(parent).map_err(Error::io("sync", parent)),
-        None => Ok(()),
-    }
+/// The directory of one log.
+pub(crate) fn log_dir(dir: &Path, topic: Topic, partition: Partition) -> PathBuf {
+    dir.join(topic.name()).join(partition.0.to_string())
 }
 
-/// The logs that have a directory below `dir`.
+/// Creates the directory of one log and makes every name on the way durable, the journal's own directory included.
+pub(crate) fn create_log_dir(disk: &dyn Disk, dir: &Path, topic: Topic, partition: Partition) -> Result<(), Error> {
+    let path = log_dir(dir, topic, partition);
+    disk.create_dir(&path).map_err(Error::io("create", &path))?;
+    for dir in path.ancestors().take(4) {
+        disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
+    }
+    Ok(())
+}
+
+/// The logs that have a directory below `dir`; none if `dir` does not exist.
 pub(crate) fn logs_present(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Topic, Partition)>, Error> {
     let mut present = Vec::new();
-    for topic in disk.list(dir).map_err(Error::io("list", dir))? {
+    let topics = match disk.list(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(present),
+        answer => answer.map_err(Error::io("list", dir))?,
+    };
+    for topic in topics {
         let Ok(name) = topic.name.parse::<Topic>() else { continue };
         let below = dir.join(&topic.name);
         for partition in disk.list(&below).map_err(Error::io("list", &below))? {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0     identity, written and synced before the file gets its name:
-//!       magic "TwSegmnt" | version u32 | topic u8 | 0 u8 | partition u16 | id u64 | generation u64 | file bytes u64 |
+//!       magic "TwSegmnt" | version u32 | topic u8 | recycled u8 | partition u16 | id u64 | generation u64 | file bytes u64 |
 //!       made i64 (Unix ms) | 0 [8] | crc u32 of the 60 bytes before
 //! 512   beginning, written together with the first frame:
 //!       magic "TwBegins" | version u32 | 0 u32 | id u64 | generation u64 | base offset u64 | watermark u64 |
@@ -86,6 +86,8 @@ impl FileName {
 pub(crate) struct Identity {
     pub(crate) topic: Topic,
     pub(crate) partition: Partition,
+    /// Whether bytes of an earlier life may stand behind the head; otherwise they were zeros.
+    pub(crate) recycled: bool,
     pub(crate) id: SegmentId,
     pub(crate) generation: u64,
     pub(crate) file_bytes: u64,
@@ -114,7 +116,7 @@ impl Identity {
         out.extend_from_slice(IDENTITY_MAGIC);
         out.u32(VERSION);
         out.u8(self.topic as u8);
-        out.u8(0);
+        out.u8(u8::from(self.recycled));
         out.u16(self.partition.0);
         out.u64(self.id);
         out.u64(self.generation);
@@ -128,9 +130,10 @@ impl Identity {
         let Some(mut reader) = open_record(bytes, IDENTITY_MAGIC, path)? else { return Ok(None) };
         let mut read = || {
             let topic = Topic::from_tag(reader.u8().ok()?)?;
-            reader.u8().ok()?;
+            let recycled = reader.u8().ok()? != 0;
             Some(Self {
                 topic,
+                recycled,
                 partition: Partition(reader.u16().ok()?),
                 id: reader.u64().ok()?,
                 generation: reader.u64().ok()?,

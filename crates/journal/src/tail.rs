@@ -10,7 +10,7 @@ use crate::Frame;
 #[cfg(test)]
 mod tests;
 
-/// Durable batches in order, without a hole, the oldest first.
+/// Durable batches in order, the oldest first; without a hole, except where offsets were skipped.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     batches: VecDeque<Entry>,
@@ -71,14 +71,15 @@ impl Tail {
         self.position(offset).map(|at| self.batches[at].place)
     }
 
-    /// Batches from the one that holds `from`, until `bytes_max` are reached (at least one); `None` if `from` is not
-    /// held.
+    /// Batches from the one that holds `from`, until `bytes_max` are reached (at least one) or offsets were skipped;
+    /// `None` if `from` is not held.
     pub(crate) fn read(&self, from: Offset, bytes_max: usize) -> Option<Vec<Frame>> {
-        let mut bytes = 0;
+        let (mut bytes, mut expected) = (0, None);
         let fitting = self.batches.range(self.position(from)?..).take_while(|entry| {
-            let first = bytes == 0;
+            let (first, follows) = (expected.is_none(), expected.is_none_or(|expected| expected == entry.base));
             bytes += entry.batch.frame().len();
-            first || bytes <= bytes_max
+            expected = Some(entry.end());
+            first || (follows && bytes <= bytes_max)
         });
         Some(fitting.map(|entry| Frame { base: entry.base, batch: entry.batch.clone() }).collect())
     }

@@ -4,6 +4,7 @@ fn identity() -> Identity {
     Identity {
         topic: Topic::DeadLetter,
         partition: Partition(3),
+        recycled: true,
         id: 42,
         generation: 0x1122_3344_5566_7788,
         file_bytes: 1 << 26,

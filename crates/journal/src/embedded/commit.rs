@@ -1,0 +1,115 @@
+//! The sync threads: each takes what waits, writes it, syncs once, and moves the watermark as far as order allows.
+
+use std::sync::Arc;
+
+use model::{Batch, DiskFile, OpenMode};
+
+use super::{Queued, Shared, State};
+use crate::frame::Header;
+use crate::segment::BEGINNING_AT;
+use crate::{Error, SegmentId};
+
+/// A thread's own handle on the segment that it wrote to last.
+type Handle = Option<(SegmentId, Box<dyn DiskFile>)>;
+
+/// Commits until the log is closed and nothing waits, or it is poisoned.
+pub(super) fn run(shared: &Shared) {
+    let mut handle = None;
+    while let Some(mut frames) = shared.take() {
+        match write(shared, &mut handle, &mut frames) {
+            Ok(()) => shared.complete(frames),
+            Err(error) => {
+                shared.poison(&mut shared.state(), error);
+                shared.watermark.announce();
+                return;
+            }
+        }
+    }
+}
+
+/// Writes frames of one segment and syncs.
+fn write(shared: &Shared, handle: &mut Handle, frames: &mut [Queued]) -> Result<(), Error> {
+    let Some(segment) = frames.first().map(|frame| frame.segment.clone()) else { return Ok(()) };
+    let file = match handle {
+        Some((id, file)) if *id == segment.id => file,
+        _ => {
+            let opened = shared.disk.open(&segment.path, OpenMode::ReadWrite);
+            &mut handle.insert((segment.id, opened.map_err(Error::io("open", &segment.path))?)).1
+        }
+    };
+    for frame in frames {
+        let watermark = shared.watermark.get();
+        if frame.begin {
+            let beginning = segment.beginning(watermark).encode();
+            file.write_at(&beginning, BEGINNING_AT).map_err(Error::io("write", &segment.path))?;
+        }
+        let header = Header::of(&frame.batch, segment.generation, frame.base, watermark, frame.position);
+        header.seal(&mut frame.batch);
+        file.write_at(frame.batch.frame(), frame.position).map_err(Error::io("write", &segment.path))?;
+    }
+    file.sync_data().map_err(Error::io("sync", &segment.path))
+}
+
+impl Shared {
+    /// Waits for frames and takes all that follow each other in one segment; `None` when there will be none.
+    fn take(&self) -> Option<Vec<Queued>> {
+        let idle = |state: &mut State| state.queue.is_empty() && !state.closing && state.poison.is_none();
+        let mut state = self.work.wait_while(self.state(), idle).expect("no holder of this lock panics");
+        let first = state.queue.pop_front()?;
+        let mut frames = vec![first];
+        while state.queue.front().is_some_and(|next| next.segment.id == frames[0].segment.id) {
+            frames.extend(state.queue.pop_front());
+        }
+        state.commits_running += 1;
+        Some(frames)
+    }
+
+    /// Notes that frames are on the disk, moves the watermark and tells everybody.
+    fn complete(&self, frames: Vec<Queued>) {
+        let mut state = self.state();
+        state.commits_running -= 1;
+        state.commits += 1;
+        for frame in frames {
+            let at = (frame.sequence - state.pending_first) as usize;
+            state.pending[at].written = Some(Arc::new(frame.batch));
+        }
+        if state.poison.is_none() {
+            self.advance(&mut state);
+        }
+        let gone = state.tail.shrink(self.tail_bytes_max);
+        self.note_slot(&state);
+        drop(state);
+        drop(gone);
+        self.settled.notify_all();
+        self.watermark.announce();
+    }
+
+    fn advance(&self, state: &mut State) {
+        while let Some((pending, batch)) = state.pop_written() {
+            state.pending_first += 1;
+            state.pending_bytes -= pending.bytes;
+            state.tail.push(pending.base, pending.place, batch);
+            self.watermark.set(pending.end);
+        }
+    }
+
+    /// Waits until everything accepted so far is durable.
+    pub(super) fn wait_settled(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        let end = state.end;
+        while self.watermark.get() < end {
+            if let Some(poison) = &state.poison {
+                return Err(poison.clone());
+            }
+            state = self.settled.wait(state).expect("no holder of this lock panics");
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn pop_written(&mut self) -> Option<(super::Pending, Arc<Batch>)> {
+        let batch = self.pending.front_mut()?.written.take()?;
+        Some((self.pending.pop_front()?, batch))
+    }
+}

@@ -1,0 +1,135 @@
+//! Making the next segment ready before it is needed, so that beginning it costs no sync.
+
+use std::path::Path;
+use std::time::Duration;
+
+use model::{DiskFile, OpenMode};
+
+use super::{Prepared, Shared, State};
+use crate::recovery::repair::write_zeros;
+use crate::segment::{self, Identity, SEGMENT_HEAD_BYTES};
+use crate::{Error, SegmentId};
+
+/// How long the keeper waits before it looks again whether the disk has space.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// A new file is filled with zeros in steps of this size, each synced, so that commits wait little behind it.
+const FILL_BYTES: u64 = 4 << 20;
+
+/// Why a segment could not be made ready.
+pub(super) enum Failure {
+    /// It may go better later: the disk is full, for example. Nothing was lost. The file that was worked on is removed,
+    /// so that it neither holds the missing space nor is trusted after a failed sync; if it is still there, it is `left`.
+    Obstacle { error: Error, left: Option<SegmentId> },
+    /// The directory could not be synced: the log must stop.
+    Poison(Error),
+}
+
+/// Keeps a segment ready until the log is closed or poisoned.
+pub(super) fn run(shared: &Shared) {
+    while let Some((id, spare)) = shared.wait_needed() {
+        let made = shared.prepare(id, spare);
+        let changed = {
+            let mut state = shared.state();
+            shared.note_prepared(&mut state, made);
+            shared.note_slot(&state)
+        };
+        if changed {
+            shared.watermark.announce();
+        }
+    }
+}
+
+impl Shared {
+    /// Waits until a segment is needed; the id that it will have, and the file to make it from.
+    fn wait_needed(&self) -> Option<(SegmentId, Option<SegmentId>)> {
+        let mut state = self.state();
+        loop {
+            if state.closing || state.poison.is_some() {
+                return None;
+            }
+            if state.prepared.is_none() && (state.obstacle.is_none() || state.retry) {
+                state.retry = false;
+                return Some((state.next_id(), state.spares.pop()));
+            }
+            let wait = self.needed.wait_timeout(state, RETRY_WAIT).expect("no holder of this lock panics");
+            state = wait.0;
+            state.retry |= wait.1.timed_out();
+        }
+    }
+
+    /// Takes in what [`Shared::prepare`] gave.
+    pub(super) fn note_prepared(&self, state: &mut State, made: Result<Prepared, Failure>) {
+        match made {
+            Ok(prepared) => {
+                state.prepared = Some(prepared);
+                state.obstacle = None;
+            }
+            Err(Failure::Poison(error)) => self.poison(state, error),
+            Err(Failure::Obstacle { error, left }) => {
+                if state.obstacle.is_none() {
+                    tracing::warn!(topic = %self.topic, %error, "no segment can be made ready");
+                }
+                state.obstacle = Some(error);
+                state.spares.extend(left);
+            }
+        }
+    }
+
+    /// Makes a file ready to be segment `id`, from a spare or a new one: allocated, identified, named, all of it synced.
+    pub(super) fn prepare(&self, id: SegmentId, spare: Option<SegmentId>) -> Result<Prepared, Failure> {
+        let source = spare.unwrap_or(id);
+        let (from, to) = (segment::spare_path(&self.dir, source), segment::path(&self.dir, id));
+        let generation = segment::random_generation();
+        let renamed = self.write_head(&from, id, generation, spare.is_some()).and_then(|()| {
+            let renamed = self.disk.rename(&from, &to);
+            renamed.map_err(Error::io("rename", &from))
+        });
+        if let Err(error) = renamed {
+            let left = self.disk.remove(&from).is_err().then_some(source);
+            return Err(Failure::Obstacle { error, left });
+        }
+        self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir)).map_err(Failure::Poison)?;
+        Ok(Prepared { id, generation })
+    }
+
+    fn write_head(&self, path: &Path, id: SegmentId, generation: u64, recycled: bool) -> Result<(), Error> {
+        let mode = if recycled { OpenMode::ReadWrite } else { OpenMode::CreateNew };
+        let file = self.disk.open(path, mode).map_err(Error::io("open", path))?;
+        self.fill(file.as_ref(), recycled).map_err(Error::io("allocate", path))?;
+        let identity = Identity {
+            topic: self.topic,
+            partition: self.partition,
+            recycled,
+            id,
+            generation,
+            file_bytes: self.segment_bytes,
+            made_ms: self.clock.now_ms(),
+        };
+        // The rest of the head is zeroed: a beginning of an earlier life must not be taken for this one's.
+        let mut head = [0; SEGMENT_HEAD_BYTES as usize];
+        let identity = identity.encode();
+        head[..identity.len()].copy_from_slice(&identity);
+        file.write_at(&head, 0).map_err(Error::io("write", path))?;
+        file.sync_data().map_err(Error::io("sync", path))
+    }
+
+    /// Gives the file its length. In a new one every block is written once: a block that is only allocated costs each
+    /// commit a change of the file's map, which is another write.
+    fn fill(&self, file: &dyn DiskFile, recycled: bool) -> std::io::Result<()> {
+        if file.len()? > self.segment_bytes {
+            file.set_len(self.segment_bytes)?;
+        }
+        file.allocate(self.segment_bytes)?;
+        if recycled || self.topic.derived() {
+            return Ok(());
+        }
+        let mut at = 0;
+        while at < self.segment_bytes {
+            let end = self.segment_bytes.min(at + FILL_BYTES);
+            write_zeros(file, at, end)?;
+            file.sync_data()?;
+            at = end;
+        }
+        Ok(())
+    }
+}
