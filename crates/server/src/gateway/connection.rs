@@ -61,6 +61,7 @@ pub(crate) struct Parked {
     pub format: Option<Format>,
     pub qos: Qos,
     pub packet_id: u16,
+    pub payload_hash: u128,
 }
 
 impl Parked {
@@ -73,6 +74,7 @@ impl Parked {
             dup: false,
             retain: false,
             packet_id: self.packet_id,
+            payload_hash: self.payload_hash,
             properties: mqtt::Properties::default(),
         }
     }

@@ -18,7 +18,7 @@ use super::identity::Identity;
 use super::kept::KeptSessions;
 use super::publish::KnownDevice;
 use super::{GatewayParts, Inbound, Inbox, WAKE};
-use crate::line::appender::Appender;
+use crate::line::appender::{Appender, NotAppended};
 use crate::line::overload::{Flow, Overload};
 use crate::operations::Metrics;
 
@@ -423,10 +423,14 @@ impl EventLoop {
     }
 
     fn commit(&mut self) {
-        if let Err(error) = self.appender.commit() {
-            tracing::error!(%error, "the journal refused a batch; clients are disconnected to send it again");
-            self.close_all(Reason::SERVER_UNAVAILABLE, |_| true);
+        let Err(NotAppended { error, acks }) = self.appender.commit() else { return };
+        tracing::error!(%error, "the journal refused a batch; clients are disconnected to send it again");
+        for Owed { to, ack } in acks {
+            if let Some(connection) = self.get(to) {
+                connection.session.abandon(ack);
+            }
         }
+        self.close_all(Reason::SERVER_UNAVAILABLE, |_| true);
     }
 
     /// Hands out the acknowledgements whose batches are durable.

@@ -128,6 +128,7 @@ impl EventLoop {
             format: content_format(publish),
             qos: publish.qos,
             packet_id: publish.packet_id,
+            payload_hash: publish.payload_hash,
         });
         let (registry, inbox) = (self.registry.clone(), self.inbox.clone());
         self.runtime.spawn(async move {
@@ -176,7 +177,7 @@ impl EventLoop {
             }
         };
         let held = match publish.qos {
-            Qos::ExactlyOnce => held(connection, publish.packet_id),
+            Qos::ExactlyOnce => held(connection, publish),
             Qos::AtMostOnce | Qos::AtLeastOnce => None,
         };
         self.appender.push(key, publish.payload);
@@ -184,6 +185,9 @@ impl EventLoop {
             self.appender.control(&control);
         }
         if let Some(ack) = publish.ack() {
+            // Nobody can subscribe to a free topic yet, and MQTT 5 has a way to say so.
+            let unheard = key.kind == PayloadKind::Free && publish.qos == Qos::AtLeastOnce;
+            let ack = if unheard { ack.with_reason(Reason::NO_MATCHING_SUBSCRIBERS) } else { ack };
             self.appender.ack(Owed { to: id, ack });
         }
         self.counts.received += 1;
@@ -253,12 +257,9 @@ impl EventLoop {
 }
 
 /// What the log must know of a QoS 2 message whose session outlives its connection.
-fn held(connection: &Connection, packet_id: u16) -> Option<Control> {
-    if !connection.session.is_persistent() {
-        return None;
-    }
-    let session = connection.session_key?;
-    connection.session.payload_hash(packet_id).map(|payload_hash| Control::Held { session, packet_id, payload_hash })
+fn held(connection: &Connection, publish: &Publish<'_>) -> Option<Control> {
+    let session = connection.session_key.filter(|_| connection.session.is_persistent())?;
+    Some(Control::Held { session, packet_id: publish.packet_id, payload_hash: publish.payload_hash })
 }
 
 /// The format that a message's content type names (MQTT 5); without one its device's class decides.

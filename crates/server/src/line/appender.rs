@@ -33,6 +33,13 @@ pub struct Appender<A> {
     spare: Vec<Vec<A>>,
 }
 
+/// A batch that the journal refused: why, and the acks that it was to release.
+#[derive(Debug)]
+pub struct NotAppended<A> {
+    pub error: journal::Error,
+    pub acks: Vec<A>,
+}
+
 impl<A> Appender<A> {
     pub fn new(raw: Arc<RawLog>, clock: Clock) -> Self {
         let pool = BatchPool::default();
@@ -88,9 +95,9 @@ impl<A> Appender<A> {
             || self.clock.monotonic().saturating_sub(self.open_since) >= limits::BATCH_COMMIT_WAIT
     }
 
-    /// Gives what is open to the log. On an error nothing of it will be acknowledged: its acks are dropped, and the
-    /// owner must close what waits for them.
-    pub fn commit(&mut self) -> Result<(), journal::Error> {
+    /// Gives what is open to the log. On an error nothing of it is stored, and its acks come back: their senders must
+    /// not be told that it is.
+    pub fn commit(&mut self) -> Result<(), NotAppended<A>> {
         if let Some((batch, acks)) = self.held_back.take() {
             self.append(batch, acks)?;
         }
@@ -106,11 +113,11 @@ impl<A> Appender<A> {
         self.append(open.seal(self.clock.now_ms()), acks)
     }
 
-    fn append(&mut self, batch: Batch, acks: Vec<A>) -> Result<(), journal::Error> {
+    fn append(&mut self, batch: Batch, acks: Vec<A>) -> Result<(), NotAppended<A>> {
         match self.raw.append(batch) {
             Ok(range) => self.waiting.push_back((range.end, acks)),
             Err(Refused { batch, error: journal::Error::Busy }) => self.held_back = Some((batch, acks)),
-            Err(Refused { error, .. }) => return Err(error),
+            Err(Refused { error, .. }) => return Err(NotAppended { error, acks }),
         }
         Ok(())
     }

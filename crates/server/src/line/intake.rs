@@ -11,7 +11,7 @@ use bytes::Bytes;
 use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Source, limits};
 use tokio::sync::{mpsc, oneshot};
 
-use super::appender::Appender;
+use super::appender::{Appender, NotAppended};
 use super::device_table::TableFull;
 use super::overload::{Flow, Overload};
 use super::raw_log::RawLog;
@@ -179,7 +179,7 @@ impl Worker {
     fn commit(&mut self) -> bool {
         match self.appender.commit() {
             Ok(()) => true,
-            Err(error) => {
+            Err(NotAppended { error, .. }) => {
                 tracing::error!(%error, "the journal refused a batch");
                 false
             }
