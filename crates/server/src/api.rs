@@ -1,19 +1,43 @@
 //! What HTTP requests are answered with: one module per resource, each with its part of the route table.
 
+pub mod fields;
 pub mod parameters;
+
+pub mod answer;
+pub mod events;
+pub mod latest;
+pub mod metrics;
+pub mod query;
+
+pub mod dead_letters;
 
 pub mod classes;
 pub mod devices;
 pub mod keys;
 pub mod tenants;
 
-use crate::http::Route;
+pub mod console;
+pub mod openapi;
+
+use crate::http::{Route, ingest};
 
 /// Every route of the HTTP listener.
 pub fn routes() -> Vec<Route> {
-    let parts = [tenants::routes(), keys::routes(), classes::routes(), devices::routes()];
+    let parts = [
+        ingest::routes(),
+        metrics::routes(),
+        latest::routes(),
+        events::routes(),
+        dead_letters::routes(),
+        devices::routes(),
+        classes::routes(),
+        keys::routes(),
+        tenants::routes(),
+        openapi::routes(),
+        console::routes(),
+    ];
     parts.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

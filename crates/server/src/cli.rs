@@ -6,9 +6,12 @@
 pub mod check_config;
 pub mod class;
 pub mod client;
+pub mod dead_letter;
 pub mod device;
+pub mod journal;
 pub mod key;
 pub mod output;
+pub mod query;
 pub mod resource;
 pub mod serve;
 pub mod tenant;
@@ -39,6 +42,9 @@ const EXAMPLES: &str = "Examples:
 #[derive(Subcommand, Debug)]
 enum Command {
     Serve(serve::Args),
+    Query(query::Args),
+    DeadLetter(dead_letter::Args),
+    Journal(journal::Args),
     CheckConfig(check_config::Args),
     Tenant(tenant::Args),
     Key(key::Args),
@@ -50,6 +56,9 @@ impl Command {
     fn run(self) -> Result<()> {
         match self {
             Self::Serve(args) => args.run(),
+            Self::Query(args) => args.run(),
+            Self::DeadLetter(args) => args.run(),
+            Self::Journal(args) => args.run(),
             Self::CheckConfig(args) => args.run(),
             Self::Tenant(args) => args.run(),
             Self::Key(args) => args.run(),

@@ -7,18 +7,23 @@ use anyhow::Result;
 use super::output;
 use crate::config::{Config, Overrides};
 
-/// Prints the effective configuration with every key's meaning, or all mistakes of FILE.
+/// Print the effective configuration with every key's meaning, or all mistakes of the file.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  tidewater check-config tidewater.toml")]
+#[command(after_help = "Examples:
+  tidewater check-config tidewater.toml
+  tidewater check-config > tidewater.toml     a file with every key and its default")]
 pub struct Args {
     /// The configuration file; without it the defaults are printed.
     file: Option<PathBuf>,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 impl Args {
     pub fn run(self) -> Result<()> {
-        let config = Config::load(&Overrides { config: self.file, ..Overrides::default() })?;
-        output::raw(config.show().as_bytes());
+        let mut overrides = self.overrides;
+        overrides.config = self.file.or(overrides.config);
+        output::raw(Config::load(&overrides)?.show().as_bytes());
         Ok(())
     }
 }
