@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use model::Clock;
+use model::{Clock, Disk};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Overrides};
@@ -43,7 +43,7 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 async fn serve(config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = Server::start(config, Arc::new(disk::RealDisk), Clock::system()).await?;
+    let server = Server::start(config, the_disk(), Clock::system()).await?;
     greet(&server);
     tokio::select! {
         _ = terminate.recv() => {}
@@ -51,6 +51,19 @@ async fn serve(config: Config) -> Result<()> {
     }
     eprintln!("stopping: what was acknowledged is kept");
     server.stop().await
+}
+
+/// The machine's disk.
+#[cfg(not(feature = "sabotage"))]
+pub fn the_disk() -> Arc<dyn Disk> {
+    Arc::new(disk::RealDisk)
+}
+
+/// The negative control: a disk that forgets what was not synced when the process is killed, and whose sync only says
+/// that it did. So every acknowledgement comes before its data is durable, and the checker must see losses.
+#[cfg(feature = "sabotage")]
+pub fn the_disk() -> Arc<dyn Disk> {
+    Arc::new(disk::VolatileDisk::new(true))
 }
 
 /// Says where the server is, and on the first start the admin key.
