@@ -93,7 +93,7 @@ pub fn read<'a>(mut items: impl Items<'a>, scratch: &mut Scratch, sink: &mut Sin
         Item::Map(len) => message(items, start, len, 1, scratch, sink)?,
         Item::Array(len) => messages(items, len, scratch, sink)?,
         other => {
-            let found = finish(other, items, 1)?.describe();
+            let found = finish(other, items, 0)?.describe();
             end(items)?;
             return Err(Failure::not_a_message(0, &found));
         }
@@ -122,7 +122,7 @@ fn messages<'a>(
         match items.next(&mut scratch.value)? {
             Item::Map(len) => message(items, start, len, 2, scratch, sink)?,
             other => {
-                let found = finish(other, items, 2)?;
+                let found = finish(other, items, 1)?;
                 sink.not_a_message(start..items.at(), &found);
             }
         }

@@ -1,0 +1,184 @@
+//! Prints what one message costs in the pipeline, in ns, and what one device costs in memory, in bytes.
+//!
+//! Messages are spread over the devices in turn, one payload per group, as on an API key's connection; with 1,000
+//! devices everything is in the cache, with 1,000,000 nothing is. `cargo bench -p pipeline -- CBOR` runs the cases whose
+//! name has that word.
+
+#![allow(clippy::print_stdout, reason = "the figures are the output")]
+
+use std::fmt::Write;
+
+use model::batch::Batch;
+use model::{
+    BatchPool, BatchView, Clock, Control, DeviceId, DeviceIndex, Format, GroupFlags, GroupKey, Partition, PayloadKind,
+    Source, TenantId,
+};
+use pipeline::{Output, Pipeline, Plan};
+
+const BATCH_PAYLOADS: u64 = 400;
+const MESSAGES: u64 = 2_000_000;
+const START: i64 = 1_700_000_000_000;
+
+/// Writes the payload of message number `seq` of a device.
+type Payload = fn(u64, u64, &mut Vec<u8>);
+
+fn main() {
+    let cases: [(&str, Format, Payload); 6] = [
+        ("JSON, 2 metrics, 78 bytes", Format::Json, two_metrics),
+        ("JSON, 12 metrics", Format::Json, twelve_metrics),
+        ("JSON, 2 metrics with tags", Format::Json, with_tags),
+        ("JSON, 2 metrics, no seq", Format::Json, without_seq),
+        ("MessagePack, 2 metrics", Format::MessagePack, message_pack),
+        ("CBOR, 2 metrics", Format::Cbor, cbor),
+    ];
+    // As a test target it has nothing to say.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let only = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')).unwrap_or_default();
+    for (name, format, payload) in cases {
+        if name.contains(&only) {
+            for devices in [1_000, 1_000_000] {
+                run(name, format, payload, devices);
+            }
+        }
+    }
+}
+
+fn run(name: &str, format: Format, payload: Payload, devices: u64) {
+    let mut pipeline = Pipeline::new(Partition(0), Plan::default());
+    let mut output = Output::default();
+    bind(&mut pipeline, devices, &mut output);
+    let clock = Clock::system();
+    // Rounds alternate between making batches and timing them, so that the batches stay small in memory.
+    let (pool, mut next, mut best, mut total, mut accepted) = (BatchPool::default(), 0, f64::MAX, 0.0, 0);
+    let warm_up = devices.min(MESSAGES);
+    while next < warm_up + MESSAGES {
+        let batches: Vec<Batch> = (0..50).map(|_| batch(&pool, format, payload, devices, &mut next)).collect();
+        let start = clock.monotonic();
+        for batch in &batches {
+            let view = BatchView::parse(batch.body()).expect("a batch that was just made");
+            pipeline.process(pipeline.position(), view, &mut output);
+            accepted += output.counts.accepted;
+        }
+        let spent = (clock.monotonic() - start).as_nanos() as f64;
+        if next > warm_up {
+            best = spent.min(best);
+            total += spent;
+        }
+    }
+    assert_eq!(accepted, next, "every message is accepted");
+    let mean = total / (next - warm_up) as f64;
+    let best = best / (50 * BATCH_PAYLOADS) as f64;
+    let state = pipeline.state_bytes() as f64 / devices as f64;
+    println!(
+        "{name:28} {devices:9} devices  {mean:6.1} ns mean  {best:6.1} ns best  {state:6.1} bytes of state a device"
+    );
+}
+
+fn bind(pipeline: &mut Pipeline, devices: u64, output: &mut Output) {
+    let mut builder = BatchPool::default().builder();
+    for index in 0..devices as u32 {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&index.to_le_bytes());
+        let (tenant, class) = (TenantId::from_bytes([1; 16]), "pump".into());
+        let source = Source::Device { tenant, device: DeviceId::from_bytes(id), class };
+        builder.control(&Control::Bind { index: DeviceIndex(index), source });
+    }
+    let batch = builder.seal(START);
+    pipeline.process(0, BatchView::parse(batch.body()).expect("a batch that was just made"), output);
+}
+
+fn batch(pool: &BatchPool, format: Format, payload: Payload, devices: u64, next: &mut u64) -> Batch {
+    let mut builder = pool.builder();
+    let mut bytes = Vec::new();
+    for _ in 0..BATCH_PAYLOADS {
+        // A stride that is prime to both fleets, so that neighbours in a batch are far apart in memory.
+        let device = *next % devices * 7919 % devices;
+        bytes.clear();
+        payload(device, *next / devices, &mut bytes);
+        let key = GroupKey {
+            device: DeviceIndex(device as u32),
+            kind: PayloadKind::Data,
+            format,
+            flags: GroupFlags::default(),
+        };
+        builder.push(key, &bytes);
+        *next += 1;
+    }
+    builder.seal(START + *next as i64 / 1000)
+}
+
+/// A number that changes from message to message.
+fn reading(device: u64, seq: u64, metric: u64) -> f64 {
+    let hash = (device ^ seq << 20 ^ metric << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54;
+    hash as f64 / 10.0
+}
+
+fn text(out: &mut Vec<u8>, write: impl FnOnce(&mut String)) {
+    let mut text = String::new();
+    write(&mut text);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn two_metrics(device: u64, seq: u64, out: &mut Vec<u8>) {
+    let (ts, a, b) = (START + seq as i64 * 1000, reading(device, seq, 0), reading(device, seq, 1));
+    text(out, |text| {
+        write!(text, r#"{{"ts":{ts},"metrics":{{"temperature":{a},"humidity":{b}}},"seq":{seq}}}"#).expect("text");
+    });
+}
+
+fn twelve_metrics(device: u64, seq: u64, out: &mut Vec<u8>) {
+    let ts = START + seq as i64 * 1000;
+    text(out, |text| {
+        write!(text, r#"{{"ts":{ts},"seq":{seq},"metrics":{{"#).expect("text");
+        for metric in 0..12 {
+            let comma = if metric == 0 { "" } else { "," };
+            write!(text, r#"{comma}"metric_{metric}":{}"#, reading(device, seq, metric)).expect("text");
+        }
+        text.push_str("}}");
+    });
+}
+
+fn with_tags(device: u64, seq: u64, out: &mut Vec<u8>) {
+    let (ts, a, b) = (START + seq as i64 * 1000, reading(device, seq, 0), reading(device, seq, 1));
+    let line = device % 7;
+    text(out, |text| {
+        let head = format!(r#"{{"ts":{ts},"metrics":{{"temperature":{a},"humidity":{b}}},"seq":{seq},"#);
+        write!(text, r#"{head}"boot":3,"buffered":false,"tags":{{"line":"L{line}"}}}}"#).expect("text");
+    });
+}
+
+fn without_seq(device: u64, seq: u64, out: &mut Vec<u8>) {
+    let (ts, a, b) = (START + seq as i64 * 1000, reading(device, seq, 0), reading(device, seq, 1));
+    text(out, |text| {
+        write!(text, r#"{{"ts":{ts},"metrics":{{"temperature":{a},"humidity":{b}}}}}"#).expect("text");
+    });
+}
+
+fn message_pack(device: u64, seq: u64, out: &mut Vec<u8>) {
+    use rmp::encode::{write_f64, write_map_len, write_str, write_uint};
+    write_map_len(out, 3).expect("written");
+    write_str(out, "ts").expect("written");
+    write_uint(out, START as u64 + seq * 1000).expect("written");
+    write_str(out, "metrics").expect("written");
+    write_map_len(out, 2).expect("written");
+    for (metric, name) in ["temperature", "humidity"].into_iter().enumerate() {
+        write_str(out, name).expect("written");
+        write_f64(out, reading(device, seq, metric as u64)).expect("written");
+    }
+    write_str(out, "seq").expect("written");
+    write_uint(out, seq).expect("written");
+}
+
+fn cbor(device: u64, seq: u64, out: &mut Vec<u8>) {
+    let mut encoder = minicbor::Encoder::new(out);
+    let written = encoder
+        .map(3)
+        .and_then(|e| e.str("ts")?.i64(START + seq as i64 * 1000))
+        .and_then(|e| e.str("metrics")?.map(2))
+        .and_then(|e| e.str("temperature")?.f64(reading(device, seq, 0)))
+        .and_then(|e| e.str("humidity")?.f64(reading(device, seq, 1)))
+        .and_then(|e| e.str("seq")?.u64(seq));
+    written.expect("a vector takes every write");
+}
