@@ -30,6 +30,9 @@ impl EventLoop {
             Cached::Hit(identity) => self.admit(id, identity),
             Cached::Denied(denial) => self.refuse_connect(id, reason_of(denial)),
             Cached::Miss => {
+                if let Some(connection) = self.get(id) {
+                    connection.stage = Stage::Authenticating;
+                }
                 let (registry, inbox) = (self.registry.clone(), self.inbox.clone());
                 self.runtime.spawn(async move {
                     let answer = credential.authenticate(&registry).await;
@@ -70,6 +73,7 @@ impl EventLoop {
         if clean_start && resumed.take().is_some_and(|state| !state.is_empty()) {
             self.appender.control(&Control::SessionEnded { session: key });
         }
+        let now = self.now;
         let Some(connection) = self.get(id) else { return };
         connection.session_key = Some(key);
         let grant = Grant { resumed, assigned_client_id: assigned.as_deref() };
@@ -79,6 +83,7 @@ impl EventLoop {
         }
         connection.client_id = Box::default();
         connection.silence_max = connection.session.keep_alive();
+        connection.heard_at = now;
         connection.stage = Stage::Open(identity);
         self.mark_dirty(id);
         self.queue(id);

@@ -24,8 +24,10 @@ pub(crate) struct ConnectionId {
 /// How far a connection is.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// No CONNECT yet, or the registry is being asked about it.
+    /// No CONNECT yet.
     Connecting,
+    /// The registry is being asked about the CONNECT.
+    Authenticating,
     Open(Identity),
     /// Everything is said; what still comes in is thrown away until the peer closes or the deadline passes, so that the
     /// farewell is not lost to a reset.
@@ -100,13 +102,16 @@ pub(crate) struct Connection {
     pub parked: Option<Parked>,
     /// Bytes may be waiting in the socket.
     pub readable: bool,
+    /// Input was left because of [`Connection::may_take`]: it is served again when the reason is gone.
+    pub blocked: bool,
     /// It stands in the loop's list of connections to be served.
     pub queued: bool,
     /// It stands in the loop's list of connections with something to write.
     pub dirty: bool,
     /// A message was refused for overload: so is every later one, until it reconnects.
     pub refusing: bool,
-    /// When it was last heard of, and when it is given up unless it is heard of (monotonic).
+    /// When it was last heard of, and how long it may be silent (monotonic). Before its CONNECT is answered and after the
+    /// farewell it is the whole stage that is bounded, whatever trickles in.
     pub heard_at: Duration,
     pub silence_max: Option<Duration>,
 }
@@ -154,6 +159,10 @@ impl Connection {
         true
     }
 
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open(_))
+    }
+
     /// Keeps what was not taken.
     pub fn keep_input(&mut self, rest: &[u8]) {
         self.input.clear();
@@ -165,7 +174,8 @@ impl Connection {
 
     /// Whether more of its input may be taken now.
     pub fn may_take(&self) -> bool {
-        self.parked.is_none() && self.output.len() <= OUTPUT_BYTES_MAX
+        let asking = matches!(self.stage, Stage::Authenticating);
+        !asking && self.parked.is_none() && self.output.len() <= OUTPUT_BYTES_MAX
     }
 
     /// Where a slot of the session leads.

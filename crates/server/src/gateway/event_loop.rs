@@ -226,6 +226,7 @@ impl EventLoop {
             routes: Vec::new(),
             parked: None,
             readable: false,
+            blocked: false,
             queued: false,
             dirty: false,
             refusing: false,
@@ -325,12 +326,13 @@ impl EventLoop {
         let now = self.now;
         let Some(connection) = self.get(id) else { return };
         connection.queued = false;
-        if !connection.may_take() {
-            return; // It is queued again when its output is written or its lookup is answered.
+        connection.blocked = !connection.may_take();
+        if connection.blocked {
+            return; // It is queued again when its output is written or the registry has answered.
         }
         let mut input = std::mem::take(&mut connection.input);
         let kept = input.len();
-        let unknown = matches!(connection.stage, Stage::Connecting);
+        let unknown = matches!(connection.stage, Stage::Connecting | Stage::Authenticating);
         let outcome = match connection.readable {
             false => ReadOutcome::Nothing,
             true if unknown && kept >= limits::MQTT_CONNECT_BYTES_MAX => ReadOutcome::Nothing,
@@ -355,7 +357,9 @@ impl EventLoop {
             }
             ReadOutcome::Data(_, more) => {
                 connection.readable = more;
-                connection.heard_at = now;
+                if matches!(connection.stage, Stage::Open(_)) {
+                    connection.heard_at = now;
+                }
             }
             ReadOutcome::Nothing => connection.readable = unknown && kept >= limits::MQTT_CONNECT_BYTES_MAX,
         }
@@ -379,6 +383,7 @@ impl EventLoop {
                 return; // Thrown away.
             }
             if !room || !connection.may_take() {
+                connection.blocked = room;
                 connection.keep_input(rest);
                 if !room {
                     self.queue(id);
@@ -439,7 +444,9 @@ impl EventLoop {
         let mut released = 0;
         self.appender.release(|Owed { to, ack }| {
             let place = connections.get_mut(to.slot as usize).and_then(Option::as_deref_mut);
-            let Some(connection) = place.filter(|connection| connection.id == to) else { return };
+            let Some(connection) = place.filter(|connection| connection.id == to && connection.is_open()) else {
+                return;
+            };
             connection.acknowledge(ack);
             released += 1;
             if !connection.dirty {
@@ -461,7 +468,7 @@ impl EventLoop {
             connection.dirty = false;
             if !connection.flush() {
                 self.drop_connection(id);
-            } else if !connection.input.is_empty() || connection.readable {
+            } else if connection.blocked && connection.may_take() {
                 self.queue(id);
             }
         }
@@ -512,7 +519,7 @@ impl EventLoop {
                     let close = connection.session.close(reason);
                     self.close(id, close);
                 }
-                Stage::Connecting => self.drop_connection(id),
+                Stage::Connecting | Stage::Authenticating => self.drop_connection(id),
                 Stage::Closing => {}
             }
         }
@@ -600,7 +607,7 @@ impl EventLoop {
                 let close = connection.session.close(Reason::KEEP_ALIVE_TIMEOUT);
                 self.close(id, close);
             }
-            Stage::Connecting | Stage::Closing => self.drop_connection(id),
+            Stage::Connecting | Stage::Authenticating | Stage::Closing => self.drop_connection(id),
         }
     }
 

@@ -36,15 +36,17 @@ impl EventLoop {
     /// Routes the message and adds it to the open batch; it is acknowledged when that is durable.
     pub(super) fn publish(&mut self, id: ConnectionId, publish: &Publish<'_>) {
         let slot = publish.topic.slot;
-        let judged = match publish.topic.name {
-            Some(name) => self.judge(id, parse(name)),
-            None => match self.get(id).map(|connection| connection.route(slot).clone()) {
-                Some(Route::Stale { tenant, device, kind }) => self.judge(id, Target::Device { tenant, device, kind }),
-                Some(route) => Judged::Route(route),
-                None => return,
+        let target = match publish.topic.name {
+            Some(name) => parse(name),
+            None => match self.get(id).map(|connection| connection.route(slot)) {
+                Some(Route::Stale { tenant, device, kind }) => {
+                    Target::Device { tenant: *tenant, device: *device, kind: *kind }
+                }
+                // The usual case: the topic is the one before, and leads where it led.
+                _ => return self.append(id, publish, content_format(publish)),
             },
         };
-        match judged {
+        match self.judge(id, target) {
             Judged::Route(route) => {
                 if let Some(connection) = self.get(id) {
                     connection.set_route(slot, route);
