@@ -25,8 +25,16 @@ impl Presence {
         }
     }
 
-    pub fn take(&self) -> Vec<(DeviceId, Millis)> {
-        let map = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        map.into_iter().collect()
+    /// At most `devices_max` of them; the rest stays.
+    pub fn take(&self, devices_max: usize) -> Vec<(DeviceId, Millis)> {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.len() <= devices_max {
+            return std::mem::take(&mut *map).into_iter().collect();
+        }
+        let some: Vec<_> = map.iter().take(devices_max).map(|(device, at)| (*device, *at)).collect();
+        for (device, _) in &some {
+            map.remove(device);
+        }
+        some
     }
 }

@@ -6,6 +6,7 @@
 mod classes;
 mod devices;
 mod keys;
+mod registration;
 mod tenants;
 
 use std::fs::OpenOptions;
@@ -24,7 +25,7 @@ use crate::error::Resource;
 use crate::{Error, Result};
 
 pub(crate) use classes::StoredRetention;
-pub(crate) use devices::{Admitted, Candidate};
+pub(crate) use registration::{Admitted, Candidate};
 
 /// Reads at once. They take microseconds; more threads than this would only take the cores from ingest.
 const READERS_MAX: u32 = 4;

@@ -1,71 +1,20 @@
 //! Devices and their tokens in SQLite.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::{DeviceId, Millis, TenantId};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row};
 
-use super::{Sqlite, Transaction, classes, damaged, id, json, optional_id, tenants, to_json};
+use super::{Sqlite, Transaction, classes, damaged, id, json, optional_id, to_json};
 use crate::cache::{DeviceAuth, Identity};
 use crate::error::Resource;
 use crate::resource::class::ClassSettings;
 use crate::resource::device::{Device, DeviceFilter, DeviceSettings, Status};
-use crate::resource::tenant::TenantLimits;
 use crate::secret::Digest;
 use crate::{Error, Result};
 
-const OTHER_CONTENT: &str = "exists with other content: change it with PATCH";
-const TAKEN: &str = "is taken and is never given again: choose another device_id";
-
-/// What became of a device that was to be registered.
-#[derive(Debug)]
-pub(crate) enum Admitted {
-    New(Device),
-    /// It was there with the same content; its token is not touched.
-    Existing(Device),
-}
-
-/// A device that is to be registered.
-#[derive(Debug)]
-pub(crate) struct Candidate {
-    pub device: Device,
-    pub token: Digest,
-    /// The id came from outside, so it may be there already.
-    pub id_given: bool,
-    /// The status came from outside, so it is content that must agree with what is there.
-    pub status_given: bool,
-}
-
-/// A transaction that registers devices of one tenant.
-struct Registration<'t> {
-    tx: Transaction<'t>,
-    tenant: TenantId,
-    limits: TenantLimits,
-    devices: u64,
-    added: i64,
-    classes: HashSet<String>,
-}
-
 impl Sqlite {
-    /// Registers devices of one tenant in one transaction. Each has an answer of its own; an error of the outer
-    /// result means that none was registered.
-    pub async fn insert_devices(&self, tenant: TenantId, candidates: Vec<Candidate>) -> Result<Vec<Result<Admitted>>> {
-        let mut tx = self.begin().await?;
-        let (limits, count) = tenants::usage(&mut tx, tenant).await?;
-        let mut registration = Registration { tx, tenant, limits, devices: count, added: 0, classes: HashSet::new() };
-        let mut answers = Vec::with_capacity(candidates.len());
-        for candidate in candidates {
-            match registration.admit(candidate).await {
-                Err(Error::Database(error)) => return Err(error.into()),
-                answer => answers.push(answer),
-            }
-        }
-        registration.commit().await?;
-        Ok(answers)
-    }
-
     pub async fn device(&self, tenant: TenantId, device: DeviceId) -> Result<Device> {
         let sql = "SELECT * FROM devices WHERE device_id = ?1 AND tenant_id = ?2 AND deleted_at IS NULL";
         let query = sqlx::query(sql).bind(device.as_bytes().to_vec()).bind(tenant.as_bytes().to_vec());
@@ -165,15 +114,18 @@ impl Sqlite {
         found.iter().map(|row| id(row, "device_id", Resource::Device).map(DeviceId)).collect()
     }
 
-    /// One transaction; a time never goes back.
+    /// One statement; a time never goes back.
     pub async fn seen(&self, devices: &[(DeviceId, Millis)]) -> Result<()> {
-        let mut tx = self.begin().await?;
-        for (device, at) in devices {
-            let sql = "UPDATE devices SET last_seen_at = ?2 \
-                       WHERE device_id = ?1 AND deleted_at IS NULL AND (last_seen_at IS NULL OR last_seen_at < ?2)";
-            sqlx::query(sql).bind(device.as_bytes().to_vec()).bind(*at).execute(&mut *tx).await?;
-        }
-        Ok(tx.commit().await?)
+        let mut query = QueryBuilder::new("WITH seen (id, at) AS (");
+        query.push_values(devices, |mut row, (device, at)| {
+            row.push_bind(device.as_bytes().to_vec()).push_bind(*at);
+        });
+        query.push(
+            ") UPDATE devices SET last_seen_at = seen.at FROM seen WHERE device_id = seen.id \
+             AND deleted_at IS NULL AND (last_seen_at IS NULL OR last_seen_at < seen.at)",
+        );
+        query.build().persistent(false).execute(&self.writer).await?;
+        Ok(())
     }
 
     pub async fn identity(&self, device: DeviceId) -> Result<Option<Identity>> {
@@ -186,65 +138,8 @@ impl Sqlite {
     }
 }
 
-impl Registration<'_> {
-    async fn admit(&mut self, candidate: Candidate) -> Result<Admitted> {
-        if candidate.id_given
-            && let Some(existing) = self.existing(&candidate).await?
-        {
-            return Ok(Admitted::Existing(existing));
-        }
-        let Candidate { device, token, .. } = candidate;
-        if let Some(max) = self.limits.devices.filter(|max| self.devices >= *max) {
-            return Err(Error::Limit { what: Resource::Device, max });
-        }
-        if !self.classes.contains(&device.settings.device_class) {
-            classes::ensure(&mut self.tx, self.tenant, &device.settings.device_class, device.registered_at).await?;
-            self.classes.insert(device.settings.device_class.clone());
-        }
-        let sql = "INSERT INTO devices \
-                   (device_id, tenant_id, device_class, schema_id, status, metadata, token_hash, registered_at) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let settings = &device.settings;
-        let query = sqlx::query(sql).bind(device.device_id.as_bytes().to_vec());
-        let query = query.bind(self.tenant.as_bytes().to_vec()).bind(&settings.device_class);
-        let query = query.bind(settings.schema_id.map(|id| id.as_bytes().to_vec())).bind(settings.status.name());
-        let query = query.bind(to_json(&settings.metadata)).bind(token.as_slice().to_vec());
-        query.bind(device.registered_at).execute(&mut *self.tx).await?;
-        self.devices += 1;
-        self.added += 1;
-        Ok(Admitted::New(device))
-    }
-
-    /// The device of this id, if it is this tenant's, alive and of the same content; a conflict if the id is taken
-    /// otherwise. Another tenant's and a deleted one look the same.
-    async fn existing(&mut self, candidate: &Candidate) -> Result<Option<Device>> {
-        let device = &candidate.device;
-        let query =
-            sqlx::query("SELECT * FROM devices WHERE device_id = ?1").bind(device.device_id.as_bytes().to_vec());
-        let Some(row) = query.fetch_optional(&mut *self.tx).await? else { return Ok(None) };
-        let found = read(&row)?;
-        if found.tenant_id != self.tenant || row.try_get::<Option<i64>, _>("deleted_at")?.is_some() {
-            return Err(Error::conflict(Resource::Device, device.device_id, TAKEN));
-        }
-        let mut asked = device.settings.clone();
-        if !candidate.status_given {
-            asked.status = found.settings.status;
-        }
-        if found.settings != asked {
-            return Err(Error::conflict(Resource::Device, device.device_id, OTHER_CONTENT));
-        }
-        Ok(Some(found))
-    }
-
-    async fn commit(mut self) -> Result<()> {
-        if self.added > 0 {
-            count(&mut self.tx, self.tenant, self.added).await?;
-        }
-        Ok(self.tx.commit().await?)
-    }
-}
-
-async fn count(tx: &mut Transaction<'_>, tenant: TenantId, by: i64) -> Result<()> {
+/// Keeps the tenant's number of devices.
+pub(super) async fn count(tx: &mut Transaction<'_>, tenant: TenantId, by: i64) -> Result<()> {
     let sql = "UPDATE tenants SET devices = devices + ?2 WHERE tenant_id = ?1";
     sqlx::query(sql).bind(tenant.as_bytes().to_vec()).bind(by).execute(&mut **tx).await?;
     Ok(())
@@ -257,7 +152,7 @@ async fn live(tx: &mut Transaction<'_>, tenant: TenantId, device: DeviceId) -> R
     row.as_ref().map(read).transpose()?.ok_or_else(|| Error::not_found(Resource::Device, device))
 }
 
-fn read(row: &SqliteRow) -> Result<Device> {
+pub(super) fn read(row: &SqliteRow) -> Result<Device> {
     Ok(Device {
         device_id: DeviceId(id(row, "device_id", Resource::Device)?),
         tenant_id: TenantId(id(row, "tenant_id", Resource::Device)?),
