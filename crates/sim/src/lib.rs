@@ -3,14 +3,16 @@
 //! - [`fleet`] plays devices with believable signals ([`device`], [`signal`]) for `demo` and `simulate`.
 //! - [`load`] is the generator of `bench`: one loop that saturates a server and measures what it acknowledges; [`null`]
 //!   is the server that only decodes, acknowledges and discards, so that a figure can be read as a share of what the
-//!   machine can do.
-//! - [`acked`] logs what was sent and what was acknowledged; [`check`] compares it with what a server kept.
+//!   machine can do; [`bench`] runs both.
+//! - [`acked`] logs what was sent and what was acknowledged; [`check`] compares it with what a server kept, and
+//!   [`verify`] reads that back.
 //!
 //! It never is a dependency of a library, never decides what the server does, and reads what the server keeps only from
 //! outside: over the API, or from the journal's dump.
 
 pub mod acked;
 pub mod api;
+pub mod bench;
 pub mod check;
 pub mod device;
 pub mod fleet;
@@ -22,5 +24,6 @@ pub mod seeded;
 pub mod signal;
 pub mod socket;
 pub mod stop;
+pub mod verify;
 
 pub use stop::Stop;

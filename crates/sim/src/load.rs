@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use ::mqtt::{Qos, Version};
@@ -118,6 +118,7 @@ impl LoadReport {
 pub struct Progress {
     acked: AtomicU64,
     connected: AtomicU64,
+    started: OnceLock<Duration>,
     last_refusal: Mutex<Option<String>>,
 }
 
@@ -128,6 +129,11 @@ impl Progress {
 
     pub fn connected(&self) -> u64 {
         self.connected.load(Ordering::Relaxed)
+    }
+
+    /// When the first message was due, on the loop's clock; none while connections are made.
+    pub fn started(&self) -> Option<Duration> {
+        self.started.get().copied()
     }
 
     /// What the server said when it last refused something.

@@ -4,14 +4,18 @@
 //! checks no credential, and runs on one thread like the gateway.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use model::limits::MQTT_PACKET_BYTES_MAX;
 use mqtt::Framed;
+use serde::{Deserialize, Serialize};
 
 use crate::socket::{READ_BYTES, ReadEnd, Socket};
 use crate::stop::Stop;
@@ -88,6 +92,64 @@ impl NullServer {
             }
         }
         Ok(())
+    }
+}
+
+/// Runs a null server in this process until its standard input ends, as the child of [`NullChild`]. `print` is given
+/// the addresses as a line of JSON.
+pub fn serve_child(print: impl FnOnce(&str)) -> Result<()> {
+    let server = NullServer::open()?;
+    let listen = Listen { mqtt: server.mqtt_address()?.to_string(), http: server.http_address()?.to_string() };
+    print(&serde_json::to_string(&listen)?);
+    let stop = Stop::default();
+    std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            // The parent holds the other end: it closes when the parent ends, however it ends.
+            drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+            stop.stop();
+        }
+    });
+    server.run(&stop)
+}
+
+/// Where a null server listens.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Listen {
+    pub mqtt: String,
+    pub http: String,
+}
+
+/// A null server as a process of its own, so that its CPU time can be told from the generator's. Killed when dropped.
+#[derive(Debug)]
+pub struct NullChild {
+    child: Child,
+    pub listen: Listen,
+}
+
+impl NullChild {
+    /// Starts `binary bench --null-server`, which calls [`serve_child`].
+    pub fn start(binary: &Path) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.args(["bench", "--null-server"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().context("the null server's output is piped")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let listen = serde_json::from_str(&line).context("the null server did not say where it listens")?;
+        Ok(Self { child, listen })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for NullChild {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

@@ -15,6 +15,12 @@ pub fn hash<const N: usize>(parts: [u64; N]) -> u64 {
         .fold(0, |state, part| mix(state.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ mix(part ^ 0x5851_f42d_4c95_7f2d)))
 }
 
+/// A hash of bytes; not for keys that an enemy chooses.
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
+    let chunk = |chunk: &[u8]| chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    bytes.chunks(8).fold(mix(bytes.len() as u64 + 1), |state, part| hash([state, chunk(part)]))
+}
+
 /// A number in [0, 1) from a hash.
 pub fn unit(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1u64 << 53) as f64

@@ -1,7 +1,6 @@
 //! The loop: one thread, its connections, one read buffer, one write buffer.
 
 use std::ops::Range;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -41,7 +40,6 @@ const KEEP_ALIVE_S: u16 = 3600;
 pub struct Shared {
     threads: usize,
     ready: AtomicUsize,
-    start: OnceLock<Duration>,
     stop: Stop,
     /// One thread failed: the others need not go on.
     abort: Stop,
@@ -49,8 +47,7 @@ pub struct Shared {
 
 impl Shared {
     pub fn new(threads: usize, stop: &Stop) -> Self {
-        let (ready, start, abort) = Default::default();
-        Self { threads, ready, start, stop: stop.clone(), abort }
+        Self { threads, ready: AtomicUsize::new(0), stop: stop.clone(), abort: Stop::default() }
     }
 }
 
@@ -133,7 +130,7 @@ impl<'a> Worker<'a> {
     fn run(mut self) -> Result<LoadReport> {
         let mut events = Events::with_capacity(1024);
         self.connect_all(&mut events)?;
-        let start = *self.shared.start.get_or_init(|| self.clock.monotonic());
+        let start = *self.progress.started.get_or_init(|| self.clock.monotonic());
         for (connection, pace) in self.connections.iter().zip(&mut self.paces) {
             *pace = Pace::share(self.config.rate, start, connection.number, self.config.connections);
         }

@@ -1,0 +1,254 @@
+//! The figures of a bench.
+
+use anyhow::Result;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::{BenchConfig, Cpu, Protocol, keyed, probe::Visible};
+use crate::load::LoadReport;
+use crate::load::payload::Shape;
+use crate::process;
+
+/// What was measured, on what, and the server beside the null server.
+#[derive(Clone, Debug, Serialize)]
+pub struct BenchReport {
+    pub protocol: String,
+    pub connections: usize,
+    pub devices: usize,
+    pub with_key: bool,
+    pub window: u32,
+    /// Messages a second that were asked for; none: as fast as the window allows.
+    pub rate: Option<f64>,
+    pub metrics: usize,
+    pub null: Option<Figures>,
+    pub server: Option<Figures>,
+    /// The server's rate as a share of the null server's.
+    pub share_of_null: Option<f64>,
+}
+
+/// One server's figures.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    pub sent: u64,
+    pub acked: u64,
+    pub seconds: f64,
+    pub acked_per_second: f64,
+    /// Of what was acknowledged, until all of it was queryable.
+    pub queryable_per_second: Option<f64>,
+    pub readings_per_second: f64,
+    pub ack: Latency,
+    pub queryable: Option<Latency>,
+    /// Why queryability could not be measured.
+    pub probe_trouble: Option<String>,
+    pub server_cpu_seconds_per_million: Option<f64>,
+    pub generator_cpu_seconds_per_million: f64,
+    /// The most memory that the server had in use, in bytes.
+    pub server_memory_max: Option<u64>,
+    pub resent: u64,
+    pub refused: u64,
+    pub reconnects: u64,
+}
+
+/// Milliseconds.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Latency {
+    pub count: u64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    pub max_ms: f64,
+}
+
+impl Latency {
+    /// From a histogram of microseconds.
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        let ms = |micros: u64| micros as f64 / 1000.0;
+        Self {
+            count: histogram.len(),
+            p50_ms: ms(histogram.value_at_quantile(0.5)),
+            p99_ms: ms(histogram.value_at_quantile(0.99)),
+            max_ms: ms(histogram.max()),
+        }
+    }
+}
+
+impl BenchReport {
+    pub(super) fn new(config: &BenchConfig) -> Self {
+        let protocol = match config.protocol {
+            Protocol::Mqtt { version: mqtt::Version::V3, qos } => format!("MQTT 3.1.1 QoS {}", qos as u8),
+            Protocol::Mqtt { version: mqtt::Version::V5, qos } => format!("MQTT 5.0 QoS {}", qos as u8),
+            Protocol::Http { array: 1 } => "HTTP, one message a request".to_owned(),
+            Protocol::Http { array } => format!("HTTP, {array} messages a request"),
+        };
+        Self {
+            protocol,
+            connections: config.connections,
+            devices: config.devices,
+            with_key: keyed(config),
+            window: config.window,
+            rate: config.rate,
+            metrics: config.shape.metrics().len(),
+            null: None,
+            server: None,
+            share_of_null: None,
+        }
+    }
+
+    pub(super) fn relate(&mut self) {
+        if let (Some(server), Some(null)) = (&self.server, &self.null) {
+            self.share_of_null = Some(server.acked_per_second / null.acked_per_second);
+        }
+    }
+}
+
+impl Figures {
+    pub(super) fn new(outcome: &LoadReport, shape: Shape, visible: Option<Result<Visible>>) -> Self {
+        let probe_trouble = visible.as_ref().and_then(|visible| Some(format!("{:#}", visible.as_ref().err()?)));
+        let visible = visible.and_then(Result::ok);
+        let queryable_per_second = |visible: &Visible| {
+            let seconds = visible.all_at?.saturating_sub(outcome.started).as_secs_f64();
+            (seconds > 0.0).then(|| outcome.acked as f64 / seconds)
+        };
+        Self {
+            sent: outcome.sent,
+            acked: outcome.acked,
+            seconds: outcome.elapsed.as_secs_f64(),
+            acked_per_second: outcome.rate(),
+            queryable_per_second: visible.as_ref().and_then(queryable_per_second),
+            readings_per_second: outcome.rate() * shape.metrics().len() as f64,
+            ack: Latency::of(&outcome.ack_us),
+            queryable: visible.as_ref().map(|visible| Latency::of(&visible.latency_us)),
+            probe_trouble,
+            server_cpu_seconds_per_million: None,
+            generator_cpu_seconds_per_million: 0.0,
+            server_memory_max: None,
+            resent: outcome.resent,
+            refused: outcome.refused,
+            reconnects: outcome.reconnects,
+        }
+    }
+
+    /// Adds what the run cost.
+    pub(super) fn spent(&mut self, acked: u64, pid: Option<u32>, before: Cpu, after: Cpu) {
+        let per_million = |seconds: f64| seconds * 1e6 / acked.max(1) as f64;
+        self.server_cpu_seconds_per_million = before.0.zip(after.0).map(|(before, after)| per_million(after - before));
+        self.generator_cpu_seconds_per_million = per_million(after.1 - before.1);
+        self.server_memory_max = pid.and_then(|pid| process::memory_bytes(pid).ok()).map(|(_, most)| most);
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("-", digits));
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    format!("{sign}{}", groups.join(","))
+}
+
+impl BenchReport {
+    /// The report as rows: what, null server, server.
+    pub fn rows(&self) -> Vec<Vec<String>> {
+        type Cell = fn(&Figures) -> Option<String>;
+        let lines: [(&str, Cell); 14] = [
+            ("messages acknowledged", |figures| Some(thousands(figures.acked as f64))),
+            ("seconds", |figures| Some(format!("{:.2}", figures.seconds))),
+            ("acknowledged a second", |figures| Some(thousands(figures.acked_per_second))),
+            ("queryable a second", |figures| figures.queryable_per_second.map(thousands)),
+            ("readings a second", |figures| Some(thousands(figures.readings_per_second))),
+            ("ack p50 ms", |figures| Some(format!("{:.3}", figures.ack.p50_ms))),
+            ("ack p99 ms", |figures| Some(format!("{:.3}", figures.ack.p99_ms))),
+            ("ack max ms", |figures| Some(format!("{:.3}", figures.ack.max_ms))),
+            ("sent to queryable p50 ms", |figures| Some(format!("{:.3}", figures.queryable?.p50_ms))),
+            ("sent to queryable p99 ms", |figures| Some(format!("{:.3}", figures.queryable?.p99_ms))),
+            ("sent to queryable max ms", |figures| Some(format!("{:.3}", figures.queryable?.max_ms))),
+            ("server CPU s per million", |figures| Some(format!("{:.3}", figures.server_cpu_seconds_per_million?))),
+            ("generator CPU s per million", |figures| {
+                Some(format!("{:.3}", figures.generator_cpu_seconds_per_million))
+            }),
+            ("server memory max MiB", |figures| {
+                Some(thousands(figures.server_memory_max? as f64 / f64::from(1 << 20)))
+            }),
+        ];
+        let troubles: [(&str, Cell); 3] = [
+            ("sent again", |figures| (figures.resent > 0).then(|| thousands(figures.resent as f64))),
+            ("refused", |figures| (figures.refused > 0).then(|| thousands(figures.refused as f64))),
+            ("reconnects", |figures| (figures.reconnects > 0).then(|| thousands(figures.reconnects as f64))),
+        ];
+        let measured = [&self.null, &self.server];
+        let row = |(name, cell): (&str, Cell)| {
+            let cells = measured.into_iter().flatten().map(|figures| cell(figures).unwrap_or_default());
+            let cells: Vec<String> = cells.collect();
+            cells.iter().any(|cell| !cell.is_empty()).then(|| [vec![name.to_owned()], cells].concat())
+        };
+        lines.into_iter().chain(troubles).filter_map(row).collect()
+    }
+
+    /// The headings of [`BenchReport::rows`].
+    pub fn headings(&self) -> Vec<&'static str> {
+        let columns = [("null server", self.null.is_some()), ("tidewater", self.server.is_some())];
+        let measured = columns.into_iter().filter_map(|(name, there)| there.then_some(name));
+        std::iter::once("").chain(measured).collect()
+    }
+
+    /// What was asked for, in one line.
+    pub fn title(&self) -> String {
+        let pace = self.rate.map_or("as fast as it goes".to_owned(), |rate| format!("{} messages/s", thousands(rate)));
+        let who = if self.with_key { "API key" } else { "device tokens" };
+        format!(
+            "{}, {} connections × window {}, {} devices, {who}, {} metrics, {pace}",
+            self.protocol, self.connections, self.window, self.devices, self.metrics
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::latency_histogram;
+
+    fn outcome() -> LoadReport {
+        let mut ack_us = latency_histogram();
+        (1..=1000).for_each(|micros| ack_us.record(micros * 10).unwrap());
+        LoadReport {
+            started: Duration::from_secs(5),
+            elapsed: Duration::from_secs(2),
+            sent: 1_000_000,
+            acked: 1_000_000,
+            resent: 0,
+            refused: 0,
+            reconnects: 0,
+            ack_us,
+        }
+    }
+
+    #[test]
+    fn rates_count_until_the_last_acknowledgement_and_until_all_is_queryable() {
+        let visible = Visible { latency_us: latency_histogram(), all_at: Some(Duration::from_secs(9)) };
+        let figures = Figures::new(&outcome(), Shape::Twelve, Some(Ok(visible)));
+        assert_eq!(figures.acked_per_second, 500_000.0);
+        assert_eq!(figures.queryable_per_second, Some(250_000.0));
+        assert_eq!(figures.readings_per_second, 6_000_000.0);
+        assert!((figures.ack.p50_ms - 5.0).abs() < 0.01 && (figures.ack.p99_ms - 9.9).abs() < 0.02);
+    }
+
+    #[test]
+    fn what_never_became_queryable_has_no_rate() {
+        let visible = Visible { latency_us: latency_histogram(), all_at: None };
+        assert_eq!(Figures::new(&outcome(), Shape::Two, Some(Ok(visible))).queryable_per_second, None);
+    }
+
+    #[test]
+    fn cost_is_per_million_acknowledged() {
+        let mut figures = Figures::new(&outcome(), Shape::Two, None);
+        figures.spent(2_000_000, None, (Some(1.0), 2.0), (Some(4.0), 3.0));
+        assert_eq!(figures.server_cpu_seconds_per_million, Some(1.5));
+        assert_eq!(figures.generator_cpu_seconds_per_million, 0.5);
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!([0.0, 999.0, 1_000.0, -1_234_567.0].map(thousands), ["0", "999", "1,000", "-1,234,567"]);
+    }
+}
