@@ -1,18 +1,86 @@
-//! A block: an immutable Parquet file of rows of one table, sorted by (device, ts, boot, seq).
-use crate::query::scan::Filter;
-use model::{DeviceId, Millis};
+//! A block: an immutable Parquet file with rows of one table, sorted by (device, ts, boot, seq).
+//!
+//! Any Parquet reader reads it; what follows is for ours. Between the last page and the page indexes stand three
+//! sections, whose places are in the footer's key-value metadata under `tidewater` (JSON: each as `[position, length]`).
+//! All integers are little-endian; a varint is LEB128, a zigzag a varint of `(n << 1) ^ (n >> 63)`.
+//!
+//! ```text
+//! file       = "PAR1" | pages | directory | statistics | checks | offset indexes | footer | footer length u32 | "PAR1"
+//! directory  = device count u32 | device ids (16 bytes each, ascending)
+//!            | per device: rows varint, first ts zigzag (less the previous device's), last ts varint (less the first)
+//! statistics = column count u16 | per column: name (length u32, UTF-8), kind u8, present u64,
+//!              sum (f64 | i128), min, max (f64 | i64; for strings all three are missing)
+//! checks     = granule bytes u32 | CRC32C u32 of each granule of what stands before this section
+//! ```
+//!
+//! What follows the granules has its CRC32C in the catalog, so that every byte of a block is checked when it is read.
+
+use std::path::PathBuf;
 use std::sync::Arc;
-pub struct Entry {
-    pub ts_min: Millis,
-    pub ts_max: Millis,
-    pub rows: u64,
-    pub bytes: u64,
-}
+
+use model::{DeviceId, Disk};
+
+use crate::catalog::Entry;
+use crate::error::Error;
+use crate::query::Devices;
+use crate::query::scan::Filter;
+
+mod cache;
+mod columns;
+mod directory;
+mod encode;
+mod file;
+mod schema;
+mod statistics;
+mod tail;
+mod varint;
+
+pub use cache::Cache;
+pub use columns::Reader;
+pub use directory::Span;
+pub use encode::encode;
+pub use tail::Tail;
+
+/// Bytes that one checksum covers: small, because a query for one device reads a few pages of a few hundred bytes.
+const GRANULE_BYTES: usize = 4096;
+/// The key of our entry in the footer's metadata.
+const METADATA_KEY: &str = "tidewater";
+
+/// A block that the catalog names.
 pub struct Block {
     pub entry: Entry,
+    pub path: PathBuf,
+    disk: Arc<dyn Disk>,
+    cache: Arc<Cache>,
 }
+
 impl Block {
-    pub fn may_hold(&self, _f: &Filter<'_>) -> bool {
-        true
+    pub fn new(entry: Entry, path: PathBuf, disk: Arc<dyn Disk>, cache: Arc<Cache>) -> Self {
+        Self { entry, path, disk, cache }
+    }
+
+    /// The opened block, from the cache or from the disk.
+    pub fn open(&self) -> Result<Arc<Tail>, Error> {
+        self.cache.get_or_open(self.entry.id, || Tail::open(&*self.disk, &self.path, &self.entry))
+    }
+
+    /// Whether the catalog's entry leaves it possible that the block holds what is asked for.
+    pub fn may_hold(&self, filter: &Filter<'_>) -> bool {
+        let entry = &self.entry;
+        let devices = entry.device_min..=entry.device_max;
+        let may_hold_devices = match filter.devices {
+            Devices::All => true,
+            Devices::One(device) => devices.contains(&device),
+            Devices::List(list) => list.iter().any(|device| devices.contains(device)),
+        };
+        may_hold_devices
+            && entry.ts_max >= filter.span.from
+            && entry.ts_min < filter.span.to
+            && entry.newest >= filter.kept_from
+    }
+
+    /// Whether a device may have rows here.
+    pub fn may_hold_device(&self, device: DeviceId) -> bool {
+        (self.entry.device_min..=self.entry.device_max).contains(&device)
     }
 }

@@ -8,16 +8,27 @@
 //! It never knows HTTP, MQTT or the journal. Time comes from a [`model::Clock`], files are touched through a
 //! [`model::Disk`].
 
-mod block;
 mod config;
 mod error;
-mod head;
 mod key;
-mod query;
-mod seal;
+
 mod store;
-mod view;
+
 mod writer;
+
+mod head;
+
+mod seal;
+mod sorted;
+mod write;
+
+mod block;
+mod catalog;
+mod maintain;
+mod shared;
+mod view;
+
+mod query;
 
 pub use config::{Background, Retention, StoreConfig};
 pub use error::Error;
@@ -25,5 +36,6 @@ pub use query::{
     Aggregate, Bucket, BucketCursor, BucketQuery, Buckets, Budget, Cursor, DeviceLatest, Event, EventQuery, Events,
     Latest, LatestMetric, LatestOfClass, Point, PointQuery, Points, Resolution, Scope, Series, SourceRead, Tier, Value,
 };
+pub use shared::Damaged;
 pub use store::{Figures, Recovered, Store};
 pub use writer::{Inserted, Writer};

@@ -1,38 +1,100 @@
-//! The sealing thread: frozen chunks become blocks.
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex};
+//! Sealing: frozen chunks become blocks, and the catalog names them together with the addresses that they cover.
+//!
+//! Chunks are sealed in the order in which they were frozen. Block files are written and synced first, then their
+//! directory, then the catalog; a crash in between leaves files that no catalog names, which the next start removes.
 
-use model::{Offset, Partition};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use model::{Offset, Partition, Table};
+
+use crate::catalog::Entry;
+use crate::error::Error;
 use crate::head::Chunk;
+use crate::sorted::SortedRows;
+use crate::store::Shared;
+use crate::write::{BlockOf, write_block};
 
-/// What the writers hand over, in the order in which it is to be done.
-pub enum Job {
-    /// A frozen chunk.
-    Chunk(Arc<Chunk>),
-    /// All chunks of the partition up to here are before it in the queue.
-    Barrier { partition: Partition, at: Offset },
-}
+mod queue;
 
-/// Jobs that wait. Chunks are bounded by the page pool; of barriers without a chunk between them only the last counts.
-#[derive(Default)]
-pub struct Queue {
-    jobs: Mutex<VecDeque<Job>>,
-    pushed: Condvar,
-}
+pub use queue::{Group, Job, Queue};
 
-impl Queue {
-    pub fn push(&self, job: Job) {
-        let mut jobs = self.jobs.lock().expect("no holder of this lock panics");
-        match (&job, jobs.back_mut()) {
-            (Job::Barrier { partition, at }, Some(Job::Barrier { partition: last, at: last_at }))
-                if partition == last =>
-            {
-                *last_at = *at;
+/// The sealing thread: seals until the store closes, and then what still waits.
+pub fn run(shared: &Shared) {
+    while let Some(mut group) = shared.queue.wait() {
+        if let Err(error) = seal(shared, &mut group) {
+            shared.note_failure(&error);
+            shared.queue.give_back(group);
+            if !shared.queue.wait_to_retry() {
+                return;
             }
-            _ => jobs.push_back(job),
+        } else {
+            shared.maintenance.wake();
         }
-        drop(jobs);
-        self.pushed.notify_one();
     }
+}
+
+/// Seals everything that waits.
+pub fn run_waiting(shared: &Shared) -> Result<(), Error> {
+    while let Some(mut group) = shared.queue.take() {
+        if let Err(error) = seal(shared, &mut group) {
+            shared.queue.give_back(group);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Seals a group with one change of the catalog. What was written before a failure is not written again.
+fn seal(shared: &Shared, group: &mut Group) -> Result<(), Error> {
+    if group.written.is_none() && !group.chunks.is_empty() {
+        group.written = Some(write_chunks(shared, &group.chunks)?);
+    }
+    let written = group.written.as_deref().unwrap_or_default();
+    let mut coverage: BTreeMap<(Partition, Table), (Offset, u32)> = BTreeMap::new();
+    for chunk in &group.chunks {
+        // Chunks of a table come in order: the last one's end counts.
+        coverage.insert((chunk.partition, chunk.table.clone()), chunk.end());
+    }
+    let sealed: Vec<&Arc<Chunk>> = group.chunks.iter().collect();
+    shared.commit(written.to_vec(), &[], &sealed, |catalog| {
+        catalog.coverage.extend(coverage);
+        if let Some((partition, at)) = group.barrier {
+            catalog.set_replay_from(partition, at);
+        }
+    })
+}
+
+fn write_chunks(shared: &Shared, chunks: &[Arc<Chunk>]) -> Result<Vec<Entry>, Error> {
+    let mut written = Vec::new();
+    let result = chunks.iter().try_for_each(|chunk| write_chunk(shared, chunk, &mut written));
+    let result = result.and_then(|()| shared.sync_blocks());
+    match result {
+        Ok(()) => Ok(written),
+        Err(error) => {
+            shared.remove_files(&written);
+            Err(error)
+        }
+    }
+}
+
+fn write_chunk(shared: &Shared, chunk: &Arc<Chunk>, written: &mut Vec<Entry>) -> Result<(), Error> {
+    let parts = SortedRows::from_chunk(&chunk.visible(), |device| shared.is_erased(device));
+    for (part, late) in parts.into_iter().zip([false, true]) {
+        let Some(mut rows) = part else { continue };
+        let narrow = rows.split_narrow();
+        let mut of = BlockOf {
+            table: &chunk.table,
+            partition: chunk.partition,
+            sequences: (chunk.sequence, chunk.sequence),
+            late,
+            narrow: false,
+        };
+        written.push(write_block(shared, &rows, &of)?);
+        if let Some(narrow) = narrow {
+            of.narrow = true;
+            written.push(write_block(shared, &narrow, &of)?);
+        }
+    }
+    Ok(())
 }

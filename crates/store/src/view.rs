@@ -22,6 +22,14 @@ pub struct View {
     pub blocks: Vec<Arc<Block>>,
 }
 
+impl View {
+    /// Adds blocks in their place.
+    pub fn add(&mut self, blocks: impl IntoIterator<Item = Arc<Block>>) {
+        self.blocks.extend(blocks);
+        self.blocks.sort_by_key(|block| (block.entry.sequences, block.entry.late, block.entry.id));
+    }
+}
+
 /// A table and its present view.
 pub struct TableState {
     pub table: Table,

@@ -85,6 +85,11 @@ impl Column {
         self.cells.ensure(at)
     }
 
+    /// Whether any page is there.
+    pub fn is_used(&self) -> bool {
+        self.present.iter().any(|page| page.get().is_some())
+    }
+
     /// A writer's hold on page `at`, which was made there.
     pub fn writer(&self, at: usize) -> ColumnPage<'_> {
         let present = self.present[at].get().expect("presence is made before the page");

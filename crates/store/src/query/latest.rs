@@ -53,6 +53,10 @@ impl Found {
         self.0.get(metric).is_none_or(|(found, _)| ts >= found.ts)
     }
 
+    pub fn has(&self, metric: &str) -> bool {
+        self.0.contains_key(metric)
+    }
+
     /// Takes a value if its row is later, or equal: of equal rows, the one that is offered last wins.
     pub fn offer(&mut self, metric: &Arc<str>, key: RowKey, value: Value) {
         if self.0.get(metric).is_none_or(|(found, _)| key >= *found) {
@@ -60,10 +64,12 @@ impl Found {
         }
     }
 
-    /// Offers everything that another found.
-    pub fn merge(&mut self, later: Self) {
-        for (metric, (key, value)) in later.0 {
-            self.offer(&metric, key, value);
+    /// Takes what was found in rows that came before: of equal rows, what is there wins.
+    pub fn merge_older(&mut self, older: Self) {
+        for (metric, (key, value)) in older.0 {
+            if self.is_later(&metric, &key) {
+                self.0.insert(metric, (key, value));
+            }
         }
     }
 
@@ -79,7 +85,7 @@ pub(crate) fn of_device(shared: &Shared, tenant: TenantId, device: DeviceId, bud
     let mut found = Found::default();
     if !shared.is_erased(device) {
         for table in shared.tables_of(tenant, &scope, TableKind::Readings) {
-            shared.snapshot(&table).latest(shared, device, &mut meter, &mut found)?;
+            shared.snapshot(&table).latest(device, &mut meter, &mut found)?;
         }
     }
     Ok(Latest { metrics: found.finish(), sources: meter.sources() })
@@ -106,7 +112,7 @@ pub(crate) fn of_class(
         }
         for device in ids {
             let mut found = Found::default();
-            snapshot.latest(shared, device, &mut meter, &mut found)?;
+            snapshot.latest(device, &mut meter, &mut found)?;
             answer.devices.push(DeviceLatest { device, metrics: found.finish() });
         }
     }

@@ -101,17 +101,15 @@ impl Snapshot {
     }
 
     /// The latest values of one device.
-    pub fn latest(
-        &self,
-        shared: &Shared,
-        device: DeviceId,
-        meter: &mut Meter<'_>,
-        found: &mut Found,
-    ) -> Result<(), Error> {
-        // What came last most likely holds what is latest; older sources are then hardly looked at. But of equal rows
-        // the later one wins, so a source may only replace what an older one gave.
-        for chunk in &self.chunks {
+    pub fn latest(&self, device: DeviceId, meter: &mut Meter<'_>, found: &mut Found) -> Result<(), Error> {
+        // What came last most likely holds what is latest; what came before is then hardly looked at.
+        for chunk in self.chunks.iter().rev() {
             head::latest(chunk, device, self.kept_from, meter, found)?;
+        }
+        for block in self.blocks.iter().rev().filter(|block| block.may_hold_device(device)) {
+            if block.entry.newest >= self.kept_from {
+                blocks::latest(block, device, self.kept_from, meter, found)?;
+            }
         }
         Ok(())
     }
@@ -124,6 +122,12 @@ impl Snapshot {
         limit: usize,
     ) -> Result<Vec<DeviceId>, Error> {
         let mut devices = Vec::new();
+        for block in self.blocks.iter().filter(|block| block.entry.newest >= self.kept_from) {
+            let tail = block.open()?;
+            let ids = tail.directory.devices();
+            let next = after.map_or(0, |after| ids.partition_point(|id| *id <= after));
+            devices.extend(ids[next..].iter().filter(|id| !shared.is_erased(**id)).take(limit));
+        }
         for chunk in &self.chunks {
             let ids = chunk.chunk.devices.ids();
             devices.extend(ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)));

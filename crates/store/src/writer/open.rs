@@ -30,7 +30,6 @@ pub struct OpenChunk {
     len: usize,
     columns: Vec<Arc<Column>>,
     targets_by_key: HashMap<ColumnKey, Target>,
-    spill_keys: u32,
     spill_cells: usize,
     /// The layout that was seen last, and the target of each of its columns.
     layout: Option<Arc<TableLayout>>,
@@ -48,7 +47,6 @@ impl OpenChunk {
             len: 0,
             columns: Vec::new(),
             targets_by_key: HashMap::new(),
-            spill_keys: 0,
             spill_cells: 0,
             layout: None,
             targets: Vec::new(),

@@ -213,6 +213,6 @@ pub fn latest(
             }
         }
     }
-    found.merge(own);
+    found.merge_older(own);
     Ok(())
 }

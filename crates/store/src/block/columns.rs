@@ -1,0 +1,227 @@
+//! Rows of an opened block: only the pages that hold them are read.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use model::{ColumnKey, ValueKind};
+use parquet::column::reader::ColumnReaderImpl;
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::page_index::offset_index::PageLocation;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::schema::Fixed;
+use super::tail::Tail;
+use crate::error::Error;
+use crate::sorted::{DeviceRows, Optional, Present, SortedRows};
+
+/// Reads columns of a block, and gathers their strings.
+pub struct Reader<'a> {
+    tail: &'a Tail,
+    texts: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u64>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(tail: &'a Tail) -> Self {
+        Self { tail, texts: Vec::new(), numbers: HashMap::new() }
+    }
+
+    /// The number of a string, whether it was read or not.
+    pub fn number(&mut self, text: &str) -> u64 {
+        number_of(&mut self.texts, &mut self.numbers, text)
+    }
+
+    /// A string by its number.
+    pub fn text(&self, number: u64) -> &Arc<str> {
+        &self.texts[number as usize]
+    }
+
+    pub fn ts(&self, rows: Range<usize>) -> Result<Vec<i64>, Error> {
+        self.read::<Int64Type>(Fixed::Ts as usize, rows).map(|(_, values)| values)
+    }
+
+    pub fn received(&self, rows: Range<usize>) -> Result<Optional, Error> {
+        self.cells::<Int64Type>(Fixed::Received as usize, rows, |value| value as u64)
+    }
+
+    pub fn seq(&self, rows: Range<usize>) -> Result<Optional, Error> {
+        self.cells::<Int64Type>(Fixed::Seq as usize, rows, |value| value as u64)
+    }
+
+    pub fn boot(&self, rows: Range<usize>) -> Result<Optional, Error> {
+        self.cells::<Int32Type>(Fixed::Boot as usize, rows, |value| u64::from(value as u32))
+    }
+
+    pub fn tags(&mut self, rows: Range<usize>) -> Result<Optional, Error> {
+        self.texts(Fixed::Tags as usize, rows)
+    }
+
+    /// A metric's column, by its position among all columns.
+    pub fn metric(&mut self, column: usize, kind: ValueKind, rows: Range<usize>) -> Result<Optional, Error> {
+        match kind {
+            ValueKind::F64 => self.cells::<DoubleType>(column, rows, f64::to_bits),
+            ValueKind::I64 => self.cells::<Int64Type>(column, rows, |value| value as u64),
+            ValueKind::Bool => self.cells::<BoolType>(column, rows, u64::from),
+            ValueKind::Str => self.texts(column, rows),
+        }
+    }
+
+    /// These rows whole.
+    pub fn rows(mut self, rows: Range<usize>) -> Result<SortedRows, Error> {
+        let spans = self.tail.directory.spans();
+        let devices = spans.filter_map(|span| {
+            let cut = span.rows.start.max(rows.start)..span.rows.end.min(rows.end);
+            let of_device = || DeviceRows { device: span.device, rows: cut.start - rows.start..cut.end - rows.start };
+            (!cut.is_empty()).then(of_device)
+        });
+        let devices = devices.collect();
+        let mut columns: Vec<(ColumnKey, Optional)> = Vec::new();
+        for (at, key) in self.tail.find_columns(|_| true) {
+            columns.push((key.clone(), self.metric(at, key.kind, rows.clone())?));
+        }
+        columns.retain(|(_, cells)| !cells.values.is_empty());
+        Ok(SortedRows {
+            devices,
+            ts: self.ts(rows.clone())?,
+            boot: self.boot(rows.clone())?,
+            seq: self.seq(rows.clone())?,
+            received: self.received(rows.clone())?,
+            buffered: self.read::<BoolType>(Fixed::Buffered as usize, rows.clone())?.1,
+            tags: self.tags(rows)?,
+            columns,
+            texts: self.texts,
+        })
+    }
+
+    fn texts(&mut self, column: usize, rows: Range<usize>) -> Result<Optional, Error> {
+        let count = rows.len();
+        let (levels, values) = self.read::<ByteArrayType>(column, rows)?;
+        let mut numbers = Vec::with_capacity(values.len());
+        let mut last: Option<(&ByteArray, u64)> = None;
+        for value in &values {
+            // Values of a dictionary share their bytes.
+            let same = last.filter(|(bytes, _)| bytes.data().as_ptr() == value.data().as_ptr() && *bytes == value);
+            let number = match same {
+                Some((_, number)) => number,
+                None => {
+                    let text = value.as_utf8().map_err(|_| self.unreadable(column, "a string is not UTF-8"))?;
+                    number_of(&mut self.texts, &mut self.numbers, text)
+                }
+            };
+            last = Some((value, number));
+            numbers.push(number);
+        }
+        Ok(Optional { present: present(&levels, count), values: numbers })
+    }
+
+    fn cells<T: DataType>(
+        &self,
+        column: usize,
+        rows: Range<usize>,
+        bits: impl Fn(T::T) -> u64,
+    ) -> Result<Optional, Error> {
+        let count = rows.len();
+        if self.is_empty(column) {
+            return Ok(Optional::none());
+        }
+        let (levels, values) = self.read::<T>(column, rows)?;
+        Ok(Optional { present: present(&levels, count), values: values.into_iter().map(bits).collect() })
+    }
+
+    /// Whether a column has no value in the whole block, by its statistics.
+    fn is_empty(&self, column: usize) -> bool {
+        let chunk = self.tail.metadata.row_group(0).column(column);
+        let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
+        nulls == Some(self.tail.directory.rows() as u64)
+    }
+
+    /// Levels (none for a required column) and present values of these rows.
+    fn read<T: DataType>(&self, column: usize, rows: Range<usize>) -> Result<(Vec<i16>, Vec<T::T>), Error> {
+        let (mut levels, mut values) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        if rows.is_empty() {
+            return Ok((levels, values));
+        }
+        let mut reader = self.open_column::<T>(column, &rows)?;
+        let mut fill = || {
+            let skipped = reader.skip_records(rows.start)?;
+            let (records, ..) = reader.read_records(rows.len(), Some(&mut levels), None, &mut values)?;
+            Ok::<_, ParquetError>(skipped == rows.start && records == rows.len())
+        };
+        match fill() {
+            Ok(true) => Ok((levels, values)),
+            Ok(false) => Err(self.unreadable(column, "a column ends early")),
+            Err(error) => Err(self.unreadable(column, &error.to_string())),
+        }
+    }
+
+    /// A reader of a column over the pages that hold these rows.
+    fn open_column<T: DataType>(&self, column: usize, rows: &Range<usize>) -> Result<ColumnReaderImpl<T>, Error> {
+        let group = self.tail.metadata.row_group(0);
+        let chunk = group.column(column);
+        let pages = self.pages(column)?;
+        let first = pages.partition_point(|page| page.first_row_index as usize <= rows.start).saturating_sub(1);
+        let end = pages.partition_point(|page| (page.first_row_index as usize) < rows.end);
+        let parts = self.read_pages(chunk, &pages[..end], first)?;
+        let window = Arc::new(self.tail.window(parts));
+        let total = self.tail.directory.rows();
+        let reader = SerializedPageReader::new(window, chunk, total, Some(pages.to_vec()));
+        let reader = reader.map_err(|error| self.unreadable(column, &error.to_string()))?;
+        Ok(ColumnReaderImpl::new(group.schema_descr().column(column), Box::new(reader)))
+    }
+
+    fn pages(&self, column: usize) -> Result<&[PageLocation], Error> {
+        let index = self.tail.metadata.offset_index().and_then(|index| index.first()?.get(column));
+        let pages = index.map(|index| index.page_locations().as_slice()).filter(|pages| !pages.is_empty());
+        pages.ok_or_else(|| self.unreadable(column, "a column has no page"))
+    }
+
+    /// The dictionary, if there is one, and the pages from `first` on.
+    fn read_pages(
+        &self,
+        chunk: &ColumnChunkMetaData,
+        pages: &[PageLocation],
+        first: usize,
+    ) -> Result<Vec<(u64, bytes::Bytes)>, Error> {
+        let (start, _) = chunk.byte_range();
+        let dictionary_end = pages[0].offset as u64;
+        let data_start = pages[first].offset as u64;
+        let last = &pages[pages.len() - 1];
+        let data_end = last.offset as u64 + last.compressed_page_size as u64;
+        if first == 0 {
+            return Ok(vec![(start, self.tail.read(start, data_end)?)]);
+        }
+        let mut parts = Vec::with_capacity(2);
+        if start < dictionary_end {
+            parts.push((start, self.tail.read(start, dictionary_end)?));
+        }
+        parts.push((data_start, self.tail.read(data_start, data_end)?));
+        Ok(parts)
+    }
+
+    fn unreadable(&self, column: usize, what: &str) -> Error {
+        let at = self.tail.metadata.row_group(0).column(column).byte_range().0;
+        self.tail.damaged(at, what)
+    }
+}
+
+fn number_of(texts: &mut Vec<Arc<str>>, numbers: &mut HashMap<Arc<str>, u64>, text: &str) -> u64 {
+    if let Some(number) = numbers.get(text) {
+        return *number;
+    }
+    let text: Arc<str> = text.into();
+    texts.push(text.clone());
+    numbers.insert(text, texts.len() as u64 - 1);
+    texts.len() as u64 - 1
+}
+
+/// The present cells by their levels. A required column has none.
+fn present(levels: &[i16], rows: usize) -> Present {
+    if levels.len() < rows || levels.iter().all(|level| *level == 1) {
+        return Present::All;
+    }
+    let rows = levels.iter().zip(0u32..).filter(|(level, _)| **level == 1);
+    Present::Rows(rows.map(|(_, row)| row).collect())
+}
