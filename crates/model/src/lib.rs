@@ -13,6 +13,7 @@ pub mod disk;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod normalized;
 pub mod rows;
 pub mod source;
 pub mod wire;

@@ -36,6 +36,11 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
+    /// The kind whose stored tag this is.
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        [Self::F64, Self::I64, Self::Bool, Self::Str].into_iter().find(|kind| *kind as u8 == tag)
+    }
+
     /// The name that `type=` takes in a query.
     pub const fn name(self) -> &'static str {
         match self {
