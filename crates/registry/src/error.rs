@@ -58,7 +58,8 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Credential => {
-                "the credential is not valid: check that device id and token belong together and were copied whole"
+                "the credential is not valid: check that it was copied whole, that it was not replaced or deleted, and \
+                 that a device token comes with its own device id"
             }
             Self::Inactive => "the device is inactive: set its status to active to let it speak",
             Self::Unknown => "the tenant has no such device: create it first",

@@ -37,7 +37,8 @@ async fn wrong_and_unknown_are_one_answer() {
         let error = world.registry.authenticate_device(device, token).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the credential is not valid: check that device id and token belong together and were copied whole"
+            "the credential is not valid: check that it was copied whole, that it was not replaced or deleted, and \
+             that a device token comes with its own device id"
         );
         assert_eq!(world.registry.cached_device_auth(device, token), denied);
     }
