@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Client, Connection};
 use super::output;
+use crate::http::times;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,7 @@ impl With {
             return output::json(resource);
         }
         let fields = resource.as_object().into_iter().flatten();
-        let rows: Vec<Vec<String>> = fields.map(|(name, value)| vec![name.clone(), cell(value)]).collect();
+        let rows: Vec<Vec<String>> = fields.map(|(name, value)| vec![name.clone(), member(name, value)]).collect();
         output::table(&["field", "value"], &rows);
     }
 
@@ -61,7 +62,7 @@ impl ListArgs {
         if self.with.json {
             output::json(&json!({ field: rows, "next": next }));
         } else {
-            let row = |row: &Value| columns.iter().map(|column| cell(&row[*column])).collect();
+            let row = |row: &Value| columns.iter().map(|column| member(column, &row[*column])).collect();
             output::table(columns, &rows.iter().map(row).collect::<Vec<_>>());
         }
         if !next.is_null() {
@@ -95,6 +96,14 @@ fn read_list(
         }
     }
     Ok((rows, next))
+}
+
+/// A member in one cell: times (`…_at`, `…_until`) as ISO 8601.
+fn member(name: &str, value: &Value) -> String {
+    match value.as_i64() {
+        Some(time) if name.ends_with("_at") || name.ends_with("_until") => times::iso(time),
+        _ => cell(value),
+    }
 }
 
 /// A value in one cell: text as it is, nothing for null, JSON for the rest.

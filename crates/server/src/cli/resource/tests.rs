@@ -40,4 +40,7 @@ fn cells_are_short() {
     check(json!(["ingest", "query"]), "ingest,query");
     check(json!({"hot": "7d", "warm": null, "cold": "90d"}), "cold=90d hot=7d");
     check(json!(1_800_000_000_000_i64), "1800000000000");
+    assert_eq!(member("last_seen_at", &json!(1_800_000_000_000_i64)), "2027-01-15T08:00:00.000Z");
+    assert_eq!(member("last_seen_at", &Value::Null), "");
+    assert_eq!(member("devices", &json!(5)), "5");
 }
