@@ -53,12 +53,12 @@ pub struct FaultDisk {
     state: Arc<Mutex<State>>,
 }
 
+#[derive(Clone)]
 struct State {
     names: Names,
     files: HashMap<u64, Content>,
     file_next: u64,
-    /// Handles of an earlier life answer with an error.
-    life: u64,
+    dead: bool,
     capacity: u64,
     lying: bool,
 }
@@ -76,11 +76,11 @@ impl FaultDisk {
             names: Names::default(),
             files: HashMap::new(),
             file_next: 0,
-            life: 0,
+            dead: false,
             capacity: u64::MAX,
             lying: false,
         };
-        Self { faults: Faults::default(), state: Arc::new(Mutex::new(state)) }
+        Self::of(state)
     }
 
     /// An empty disk that says that it syncs and does not: what a negative control runs on.
@@ -100,25 +100,33 @@ impl FaultDisk {
         self.state().capacity = bytes;
     }
 
-    /// Power cut. Open handles are dead; what was not synced is kept as `seed` chooses.
-    pub fn crash(&self, seed: u64) {
-        let mut state = self.state();
+    /// Power cut: what is on the disk afterwards. What was not synced is kept as `seed` chooses. This disk is dead: every
+    /// operation on it and its files fails, so that what ran on it cannot touch the disk any more.
+    pub fn crash(&self, seed: u64) -> Self {
+        let survivor = self.kill();
         let mut choice = Choice(seed);
-        state.life += 1;
-        state.names.crash(&mut choice);
-        let State { names, files, .. } = &mut *state;
-        let linked = names.files();
-        files.retain(|id, _| linked.contains(id));
-        let mut ids: Vec<_> = files.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            files.get_mut(&id).expect("listed above").crash(&mut choice);
+        {
+            let mut state = survivor.state();
+            let State { names, files, .. } = &mut *state;
+            names.crash(&mut choice);
+            let linked = names.files();
+            files.retain(|id, _| linked.contains(id));
+            let mut ids: Vec<_> = files.keys().copied().collect();
+            ids.sort_unstable();
+            for id in ids {
+                files.get_mut(&id).expect("listed above").crash(&mut choice);
+            }
         }
+        survivor
     }
 
-    /// Ends the process, not the machine: handles are dead, everything written is still there, synced or not.
-    pub fn kill(&self) {
-        self.state().life += 1;
+    /// Ends the process, not the machine: what was written is still there, synced or not. This disk is dead, as after
+    /// [`FaultDisk::crash`].
+    pub fn kill(&self) -> Self {
+        let mut state = self.state();
+        let survivor = Self::of(state.clone());
+        state.dead = true;
+        survivor
     }
 
     /// The bytes of a file, past all failures: for a test that damages them.
@@ -135,16 +143,19 @@ impl FaultDisk {
 
     /// A copy that shares nothing with this disk, with its own plan of failures.
     pub fn fork(&self) -> Self {
+        Self::of(self.state().clone())
+    }
+
+    fn of(state: State) -> Self {
+        Self { faults: Faults::default(), state: Arc::new(Mutex::new(state)) }
+    }
+
+    fn enter(&self, operation: Operation) -> io::Result<MutexGuard<'_, State>> {
+        let planned = self.faults.enter(operation);
         let state = self.state();
-        let copy = State {
-            names: state.names.clone(),
-            files: state.files.clone(),
-            file_next: state.file_next,
-            life: state.life,
-            capacity: state.capacity,
-            lying: state.lying,
-        };
-        Self { faults: Faults::default(), state: Arc::new(Mutex::new(copy)) }
+        planned?;
+        state.check_alive()?;
+        Ok(state)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,6 +168,10 @@ fn not_found(path: &Path) -> io::Error {
 }
 
 impl State {
+    fn check_alive(&self) -> io::Result<()> {
+        if self.dead { Err(io::Error::other("the disk is gone: it crashed")) } else { Ok(()) }
+    }
+
     fn file_at(&mut self, path: &Path) -> io::Result<&mut Content> {
         match self.names.get(path) {
             Some(Node::File(id)) => Ok(self.files.get_mut(&id).expect("every name has its file")),
@@ -175,8 +190,7 @@ impl State {
 
 impl Disk for FaultDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
-        self.faults.enter(Operation::Open)?;
-        let mut state = self.state();
+        let mut state = self.enter(Operation::Open)?;
         let id = match (state.names.get(path), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(Node::File(id)), _) => id,
@@ -190,19 +204,13 @@ impl Disk for FaultDisk {
             _ => return Err(not_found(path)),
         };
         let errors_seen = state.files[&id].errors();
-        let handle = Handle {
-            disk: self.clone(),
-            id,
-            life: state.life,
-            writable: mode != OpenMode::Read,
-            errors_seen: Mutex::new(errors_seen),
-        };
+        let handle =
+            Handle { disk: self.clone(), id, writable: mode != OpenMode::Read, errors_seen: Mutex::new(errors_seen) };
         Ok(Box::new(handle))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        self.faults.enter(Operation::List)?;
-        let state = self.state();
+        let state = self.enter(Operation::List)?;
         let children = state.names.children(dir)?;
         let entries = children.into_iter().map(|(name, node)| match node {
             Node::Dir => Entry { name, len: 0, is_dir: true },
@@ -212,23 +220,19 @@ impl Disk for FaultDisk {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.faults.enter(Operation::CreateDir)?;
-        self.state().names.create_dir(dir)
+        self.enter(Operation::CreateDir)?.names.create_dir(dir)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.faults.enter(Operation::Rename)?;
-        self.state().names.rename(from, to)
+        self.enter(Operation::Rename)?.names.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.faults.enter(Operation::Remove)?;
-        self.state().names.unlink(path)
+        self.enter(Operation::Remove)?.names.unlink(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.faults.enter(Operation::SyncDir)?;
-        let mut state = self.state();
+        let mut state = self.enter(Operation::SyncDir)?;
         if !state.lying {
             state.names.sync(dir);
         }
@@ -243,7 +247,6 @@ impl Disk for FaultDisk {
 struct Handle {
     disk: FaultDisk,
     id: u64,
-    life: u64,
     writable: bool,
     errors_seen: Mutex<u64>,
 }
@@ -253,9 +256,7 @@ impl Handle {
     fn with<T>(&self, operation: Operation, act: impl FnOnce(&mut Content, &Limits) -> io::Result<T>) -> io::Result<T> {
         let planned = self.disk.faults.enter(operation);
         let mut state = self.disk.state();
-        if state.life != self.life {
-            return Err(io::Error::other("the disk crashed since this file was opened"));
-        }
+        state.check_alive()?;
         if operation != Operation::Read && !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }

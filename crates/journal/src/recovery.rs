@@ -3,6 +3,7 @@
 //! Looking changes nothing and serves `journal check` too. Deciding is pure. Putting right can be cut off anywhere: doing
 //! it again from the start gives the same log.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -73,12 +74,16 @@ pub(crate) fn log_dir(dir: &Path, topic: Topic, partition: Partition) -> PathBuf
     dir.join(topic.name()).join(partition.0.to_string())
 }
 
-/// Creates the directory of one log and makes every name on the way durable, the journal's own directory included.
+/// Creates the directory of one log and makes every name on the way durable. Any of them may be new, or be left unsynced
+/// by a start that was cut off. A directory above the journal's that may not be opened was not made by us.
 pub(crate) fn create_log_dir(disk: &dyn Disk, dir: &Path, topic: Topic, partition: Partition) -> Result<(), Error> {
     let path = log_dir(dir, topic, partition);
     disk.create_dir(&path).map_err(Error::io("create", &path))?;
-    for dir in path.ancestors().take(4) {
-        disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
+    for above in path.ancestors() {
+        match disk.sync_dir(above) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && !above.starts_with(dir) => {}
+            answer => answer.map_err(Error::io("sync", above))?,
+        }
     }
     Ok(())
 }
@@ -87,7 +92,7 @@ pub(crate) fn create_log_dir(disk: &dyn Disk, dir: &Path, topic: Topic, partitio
 pub(crate) fn logs_present(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Topic, Partition)>, Error> {
     let mut present = Vec::new();
     let topics = match disk.list(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(present),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(present),
         answer => answer.map_err(Error::io("list", dir))?,
     };
     for topic in topics {

@@ -18,14 +18,15 @@ fn disk() -> FaultDisk {
 #[test]
 fn synced_bytes_and_names_survive_every_crash() {
     for seed in 0..100 {
-        let disk = disk();
+        let mut disk = disk();
         let handle = file(&disk, "a", OpenMode::CreateNew);
         handle.write_at(b"safe", 0).unwrap();
         handle.sync_data().unwrap();
         disk.sync_dir(Path::new("/d")).unwrap();
         handle.write_at(b"lost", 4).unwrap();
-        disk.crash(seed);
-        assert!(handle.write_at(b"x", 0).is_err(), "a handle does not outlive the crash");
+        let dead = std::mem::take(&mut disk);
+        disk = dead.crash(seed);
+        assert!(handle.write_at(b"x", 0).is_err() && dead.list(Path::new("/d")).is_err(), "nothing outlives the crash");
         assert!(disk.contents(&path("a")).unwrap().starts_with(b"safe"));
     }
 }
@@ -39,7 +40,7 @@ fn unsynced_work_is_lost_kept_and_torn_over_the_seeds() {
         disk.sync_dir(Path::new("/d")).unwrap();
         handle.write_at(&[7; 2048], 0).unwrap();
         file(&disk, "b", OpenMode::CreateNew);
-        disk.crash(seed);
+        let disk = disk.crash(seed);
         nameless += usize::from(disk.contents(&path("b")).is_err());
         let sevens = disk.contents(&path("a")).unwrap().into_iter().filter(|byte| *byte == 7).count();
         match sevens {
@@ -62,7 +63,7 @@ fn a_lying_disk_syncs_nothing() {
         handle.write_at(b"x", 0).unwrap();
         handle.sync_data().unwrap();
         disk.sync_dir(Path::new("/d")).unwrap();
-        disk.crash(*seed);
+        let disk = disk.crash(*seed);
         disk.contents(&path("a")).is_err()
     });
     assert!(lost.count() > 5);
@@ -79,7 +80,7 @@ fn after_a_failed_sync_the_next_one_lies_as_linux_does() {
     assert!(second.sync_data().is_err(), "each handle hears of it");
     assert!(first.sync_data().is_ok() && second.sync_data().is_ok());
     assert_eq!(disk.contents(&path("a")).unwrap(), b"x");
-    disk.crash(1);
+    let disk = disk.crash(1);
     assert_eq!(disk.contents(&path("a")).unwrap(), b"");
 }
 
@@ -105,7 +106,7 @@ fn a_rename_is_kept_or_lost_as_one() {
         file(&disk, "old", OpenMode::CreateNew);
         disk.sync_dir(Path::new("/d")).unwrap();
         disk.rename(&path("old"), &path("new")).unwrap();
-        disk.crash(seed);
+        let disk = disk.crash(seed);
         let names: Vec<_> = disk.list(Path::new("/d")).unwrap().into_iter().map(|entry| entry.name).collect();
         assert!(names == ["old"] || names == ["new"], "{names:?}");
     }

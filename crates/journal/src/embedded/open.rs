@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use model::{Clock, Disk, Partition};
 
@@ -47,7 +46,7 @@ pub(super) fn open(
         damage: survey.damage().chain(repaired.damage).collect(),
         rewritten: repaired.rewritten,
     };
-    let log_time = survey.segments.iter().map(Surveyed::log_time).max().unwrap_or(Duration::ZERO);
+    let log_time = survey.log_time();
     let shared = Shared {
         topic,
         partition,

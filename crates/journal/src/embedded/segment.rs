@@ -110,7 +110,7 @@ impl Segment {
             }
             match walk.step(position, offset, from)? {
                 Some(header) => (offset, position) = (header.end(), header.next_position()),
-                None => self.find_gap(file.as_ref(), position, offset, end)?,
+                None => position = self.find_gap(file.as_ref(), position, offset, end)?,
             }
             if position >= marked + MARK_BYTES || !walk.wants_more() {
                 self.mark(offset, position);
@@ -131,13 +131,16 @@ impl Segment {
         Ok(next.map_or(near, |header| header.position))
     }
 
-    /// Notes what is missing from `offset` on, where the frame at `position` should be.
-    fn find_gap(&self, file: &dyn DiskFile, position: u64, offset: Offset, end: Offset) -> Result<(), Error> {
+    /// Notes what is missing from `offset` on, because its frame is not at `position`, and gives the position to go on
+    /// at.
+    fn find_gap(&self, file: &dyn DiskFile, position: u64, offset: Offset, end: Offset) -> Result<u64, Error> {
         let next = scan::next_frame(file, self.generation, position, offset).map_err(Error::io("read", &self.path))?;
         let next = next.filter(|header| header.end() <= end);
         let to = next.map_or(end, |header| header.base);
-        self.index().gaps.push(Gap { offsets: offset..to, next: next.map(|header| header.position) });
-        Ok(())
+        if to > offset {
+            self.index().gaps.push(Gap { offsets: offset..to, next: next.map(|header| header.position) });
+        }
+        Ok(next.map_or(position, |header| header.position))
     }
 
     fn reader(&self, disk: &dyn Disk) -> Result<Arc<dyn DiskFile>, Error> {

@@ -1,13 +1,15 @@
 //! Putting right what the verdict says. Any part of it can be cut off and is done again at the next start.
 
+use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use model::{Disk, DiskFile, Offset, OpenMode};
 
 use super::survey::{Survey, Surveyed};
 use super::verdict::Verdict;
 use crate::frame::Header;
-use crate::segment::{self, BEGINNING_AT, SEGMENT_HEAD_BYTES};
+use crate::segment::{self, BEGINNING_AT, Beginning};
 use crate::{Error, SegmentId};
 
 /// Zeros written at once.
@@ -48,8 +50,9 @@ pub(crate) fn repair(
     if let (Some(segment), Some(position)) = (kept.last(), verdict.resume_at) {
         cut(disk, segment, position, verdict.torn_end)?;
     }
+    let log_time = survey.log_time();
     for segment in kept {
-        repaired.rewritten += rewrite(disk, segment, survey.watermark..verdict.end)?;
+        repaired.rewritten += rewrite(disk, segment, survey.watermark..verdict.end, log_time)?;
     }
     disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
     Ok(repaired)
@@ -122,8 +125,9 @@ pub(crate) fn write_zeros(file: &dyn DiskFile, mut from: u64, to: u64) -> std::i
     Ok(())
 }
 
-/// Writes the frames of `offsets` again, and the beginning of a segment that begins there.
-fn rewrite(disk: &dyn Disk, segment: &Surveyed, offsets: std::ops::Range<Offset>) -> Result<u64, Error> {
+/// Writes the frames of `offsets` again, and the beginning of a segment that begins there; its log time is `log_time` if
+/// that was not durable.
+fn rewrite(disk: &dyn Disk, segment: &Surveyed, offsets: Range<Offset>, log_time: Duration) -> Result<u64, Error> {
     let unproven = |header: &&Header| header.base >= offsets.start && header.end() <= offsets.end;
     let frames: Vec<_> = segment.frames().iter().filter(unproven).collect();
     if frames.is_empty() {
@@ -136,8 +140,10 @@ fn rewrite(disk: &dyn Disk, segment: &Surveyed, offsets: std::ops::Range<Offset>
         let read = file.read_at(&mut bytes, position)?;
         file.write_at(&bytes[..read], position)
     };
-    if segment.base.is_some_and(|base| base >= offsets.start) {
-        again(BEGINNING_AT, (SEGMENT_HEAD_BYTES - BEGINNING_AT) as usize).map_err(Error::io("write", path))?;
+    if let (Some(base), Some(generation)) = (segment.base.filter(|base| *base >= offsets.start), segment.generation) {
+        let again = Beginning { id: segment.id, generation, base, watermark: offsets.start, log_time };
+        let beginning = segment.beginning.unwrap_or(again).encode();
+        file.write_at(&beginning, BEGINNING_AT).map_err(Error::io("write", path))?;
     }
     for header in &frames {
         again(header.position, header.frame_len()).map_err(Error::io("write", path))?;

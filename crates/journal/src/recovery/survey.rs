@@ -30,7 +30,13 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// What is wrong with heads, one sentence each. A segment that was only made ready has no beginning; that is sound.
+    /// When the newest segment was begun: the log time goes on from there.
+    pub(crate) fn log_time(&self) -> Duration {
+        self.segments.iter().map(Surveyed::log_time).max().unwrap_or(Duration::ZERO)
+    }
+
+    /// What is wrong with heads, one sentence each. A segment without a beginning is sound if it was only made ready, or
+    /// begun and not durable.
     pub(crate) fn damage(&self) -> impl Iterator<Item = String> + '_ {
         self.segments.iter().filter_map(|segment| {
             let path = segment.path.display();
@@ -40,7 +46,7 @@ impl Survey {
                 (None, _) => {
                     Some(format!("{path} has a damaged identity (bytes 0 to 64); its frames are read all the same"))
                 }
-                (_, None) if segment.base.is_some() => {
+                (_, None) if segment.base.is_some_and(|base| base < self.watermark) => {
                     Some(format!("{path} has a damaged beginning (bytes 512 to 576); its frames are read all the same"))
                 }
                 _ => None,
@@ -70,6 +76,7 @@ impl Surveyed {
         self.generation.is_none()
     }
 
+    /// When it was begun.
     pub(crate) fn log_time(&self) -> Duration {
         self.beginning.map_or(Duration::ZERO, |beginning| beginning.log_time)
     }

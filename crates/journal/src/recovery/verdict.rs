@@ -110,8 +110,10 @@ impl Verdict {
         if let (Some(position), Some(segment)) = (position, survey.segments.get(last)) {
             self.torn_end = torn_end(segment, position);
             self.count(segment, position, self.torn_end);
-            // A damaged head is not written behind: what comes next goes into a segment of its own.
-            let sound = segment.identity.is_some() && (segment.beginning.is_some() || segment.frames().is_empty());
+            // Nothing is written behind a damaged head: what comes next goes into a segment of its own. A beginning
+            // that was not durable yet is written again.
+            let begins = segment.beginning.is_some() || segment.base.is_some_and(|base| base >= survey.watermark);
+            let sound = segment.identity.is_some() && begins;
             self.resume_at = sound.then_some(position);
         }
         for segment in &survey.segments[self.kept..] {

@@ -86,6 +86,17 @@ pub fn append(log: &Log, count: u32, body: &[u8]) -> (Offset, Offset) {
     try_append(log, count, body).unwrap()
 }
 
+/// Appends a first batch, `b"durable"`, and waits until nothing touches the disk any more: the segment after the first
+/// is ready then.
+pub fn begin(disk: &FaultDisk, log: &Log) {
+    append(log, 1, b"durable");
+    log.sync().unwrap();
+    let next = segment_path(log.segment() + 1);
+    while disk.contents(&next).is_err() {
+        std::thread::yield_now();
+    }
+}
+
 /// Everything from `from` to the watermark: (base, count, body).
 pub fn read_from(log: &Log, mut from: Offset) -> Result<Vec<(Offset, u32, Vec<u8>)>, Error> {
     let mut all = Vec::new();
@@ -103,4 +114,69 @@ pub fn read_all(log: &Log) -> Vec<(Offset, u32, Vec<u8>)> {
 
 pub fn segment_path(id: u64) -> PathBuf {
     Path::new(DIR).join(format!("raw/0/{id:016x}.segment"))
+}
+
+/// A deterministic generator for the choices that a test makes (splitmix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+/// What was accepted, and up to where it was seen durable: the journal's own acked-set checker.
+#[derive(Default)]
+pub struct Ledger {
+    pub accepted: std::collections::BTreeMap<Offset, (u32, Vec<u8>)>,
+    pub durable: Offset,
+}
+
+/// What a check found. Both must be zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Losses {
+    /// Batches that were durable and are not read back as they were.
+    pub lost: usize,
+    /// Batches that are read and were never accepted at that offset.
+    pub foreign: usize,
+}
+
+impl Ledger {
+    /// Compares with what an opened log gives, and takes its end as the new truth.
+    pub fn check(&mut self, log: &Log) -> Losses {
+        let found: std::collections::BTreeMap<_, _> =
+            read_past_gaps(log).0.into_iter().map(|(base, count, body)| (base, (count, body))).collect();
+        let oldest = log.oldest();
+        let durable = self.accepted.iter().filter(|(base, _)| **base >= oldest && **base < self.durable);
+        let lost = durable.filter(|(base, batch)| found.get(base) != Some(batch)).count();
+        let foreign = found.iter().filter(|(base, batch)| self.accepted.get(base) != Some(batch)).count();
+        self.accepted.retain(|base, _| *base < log.end());
+        self.durable = log.durable();
+        Losses { lost, foreign }
+    }
+}
+
+/// Everything that can be read, and the gaps between.
+pub fn read_past_gaps(log: &Log) -> (Vec<(Offset, u32, Vec<u8>)>, Vec<std::ops::Range<Offset>>) {
+    let (mut all, mut gaps, mut from) = (Vec::new(), Vec::new(), log.oldest());
+    loop {
+        match log.read(from, 3000) {
+            Err(Error::Corrupt { from: start, to }) => {
+                assert!(start <= from && to > from);
+                gaps.push(start..to);
+                from = to;
+            }
+            answer => {
+                let frames = answer.unwrap();
+                let Some(last) = frames.last() else { return (all, gaps) };
+                from = last.end();
+                all.extend(frames.iter().map(|frame| (frame.base, frame.batch.count(), frame.batch.body().to_vec())));
+            }
+        }
+    }
 }
