@@ -3,10 +3,12 @@
 //! Results go to standard output, everything else to standard error; the exit code is 0 only on success, 2 for
 //! arguments that cannot be understood.
 
+pub mod bench;
 pub mod check_config;
 pub mod class;
 pub mod client;
 pub mod dead_letter;
+pub mod demo;
 pub mod device;
 pub mod journal;
 pub mod key;
@@ -14,7 +16,11 @@ pub mod output;
 pub mod query;
 pub mod resource;
 pub mod serve;
+pub mod simulate;
+pub mod tail;
+pub mod target;
 pub mod tenant;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -42,7 +48,10 @@ const EXAMPLES: &str = "Examples:
 #[derive(Subcommand, Debug)]
 enum Command {
     Serve(serve::Args),
+    Demo(demo::Args),
+    Simulate(simulate::Args),
     Query(query::Args),
+    Tail(tail::Args),
     DeadLetter(dead_letter::Args),
     Journal(journal::Args),
     CheckConfig(check_config::Args),
@@ -50,13 +59,18 @@ enum Command {
     Key(key::Args),
     Class(class::Args),
     Device(device::Args),
+    Bench(Box<bench::Args>),
+    Verify(verify::Args),
 }
 
 impl Command {
     fn run(self) -> Result<()> {
         match self {
             Self::Serve(args) => args.run(),
+            Self::Demo(args) => args.run(),
+            Self::Simulate(args) => args.run(),
             Self::Query(args) => args.run(),
+            Self::Tail(args) => args.run(),
             Self::DeadLetter(args) => args.run(),
             Self::Journal(args) => args.run(),
             Self::CheckConfig(args) => args.run(),
@@ -64,6 +78,8 @@ impl Command {
             Self::Key(args) => args.run(),
             Self::Class(args) => args.run(),
             Self::Device(args) => args.run(),
+            Self::Bench(args) => args.run(),
+            Self::Verify(args) => args.run(),
         }
     }
 }
