@@ -8,6 +8,7 @@ pub mod events;
 pub mod latest;
 pub mod metrics;
 pub mod query;
+pub mod stream;
 
 pub mod dead_letters;
 
@@ -28,6 +29,7 @@ pub fn routes() -> Vec<Route> {
         metrics::routes(),
         latest::routes(),
         events::routes(),
+        stream::routes(),
         dead_letters::routes(),
         devices::routes(),
         classes::routes(),

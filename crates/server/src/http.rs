@@ -28,6 +28,7 @@ use store::Store;
 use tokio::sync::Semaphore;
 
 use crate::line::intake::Intake;
+use crate::line::normalized::NormalizedTopic;
 use crate::operations::Metrics;
 
 pub use auth::{Access, Caller, Context};
@@ -52,6 +53,8 @@ pub struct Parts {
     pub intake: Intake,
     /// The `dead-letter` topic.
     pub dead_letters: Log,
+    /// The `normalized` topic.
+    pub normalized: Arc<NormalizedTopic>,
 }
 
 impl App {

@@ -9,6 +9,7 @@ pub mod device_table;
 pub mod ingest;
 pub mod intake;
 pub mod keeper;
+pub mod normalized;
 pub mod overload;
 pub mod raw_log;
 pub mod sessions;
@@ -29,6 +30,7 @@ use device_table::DeviceTable;
 use ingest::{Ingest, IngestError, IngestParts};
 use intake::{Intake, IntakeThread};
 use keeper::{Keeper, KeeperHandle};
+use normalized::NormalizedTopic;
 use overload::Overload;
 use raw_log::RawLog;
 use sessions::HeldIds;
@@ -54,6 +56,7 @@ pub struct LineParts {
 pub struct Line {
     pub raw: Arc<RawLog>,
     pub dead_letters: Log,
+    pub normalized: Arc<NormalizedTopic>,
     pub intake: Intake,
     pub overload: Arc<Overload>,
     threads: Threads,
@@ -85,6 +88,7 @@ impl Line {
         let LineParts { journal, store, disk, dir, snapshots, metrics, clock } = parts;
         let raw = journal.log(Topic::Raw, PARTITION)?;
         let dead_letters = journal.log(Topic::DeadLetter, PARTITION)?;
+        let normalized = Arc::new(NormalizedTopic::new(journal.log(Topic::Normalized, PARTITION)?));
         let snapshots = Arc::new(Snapshots::open(disk.clone(), &snapshots, PARTITION)?);
         let devices = Arc::new(DeviceTable::default());
         let overload = Arc::new(Overload::default());
@@ -92,6 +96,7 @@ impl Line {
             partition: PARTITION,
             raw: raw.clone(),
             dead_letters: dead_letters.clone(),
+            normalized: normalized.clone(),
             store: store.clone(),
             snapshots: snapshots.clone(),
             devices: devices.clone(),
@@ -106,6 +111,7 @@ impl Line {
             partition: PARTITION,
             raw: raw.clone(),
             dead_letters: dead_letters.clone(),
+            normalized: normalized.log().clone(),
             store: store.clone(),
             snapshots,
         };
@@ -114,7 +120,7 @@ impl Line {
         let stop = Arc::new(AtomicBool::new(false));
         let ingest = start_ingest(ingest, stop.clone(), keeper)?;
         let threads = Threads { journal, store, stop, intake: intake_thread, ingest };
-        Ok((Self { raw, dead_letters, intake, overload, threads }, held))
+        Ok((Self { raw, dead_letters, normalized, intake, overload, threads }, held))
     }
 
     /// Ends the line without losing what was acknowledged: no new input, the last batches become rows, the rows become

@@ -99,6 +99,7 @@ impl Server {
             store: store.clone(),
             intake: line.intake.clone(),
             dead_letters: line.dead_letters.clone(),
+            normalized: line.normalized.clone(),
         });
         let (listener, operations_listener) = (listeners.http.try_into()?, listeners.operations.try_into()?);
         let tasks = vec![
@@ -117,6 +118,7 @@ impl Server {
         let Self { data, line, registry, gateway, stopping, tasks, .. } = self;
         data.remove_listen().context("listen.json could not be removed")?;
         stopping.send_replace(true);
+        line.normalized.close();
         gateway.stop().await;
         for task in tasks {
             task.await.context("a listener ended abnormally")?;

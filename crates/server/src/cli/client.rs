@@ -1,7 +1,7 @@
 //! The command line's side of the HTTP API: finds server and key, sends requests, and turns problem documents into
 //! sentences.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +97,25 @@ impl Client {
         read_json(self.send("DELETE", &with_query(path, query), None)?)
     }
 
+    /// `GET path?query` whose answer goes on without an end: its lines as they come.
+    pub fn follow(&self, path: &str, query: &[(&str, &str)]) -> Result<impl BufRead + use<>> {
+        let request = Request::builder()
+            .uri(format!("{}{}", self.url, with_query(path, query)))
+            .header("authorization", format!("Bearer {}", self.key))
+            .body(SendBody::none())
+            .context("the request cannot be formed")?;
+        let request = self.agent.configure_request(request).timeout_global(None).build();
+        let response = self.agent.run(request).map_err(|error| self.silent(&error))?;
+        if !response.status().is_success() {
+            return Err(failure(response));
+        }
+        Ok(BufReader::new(response.into_body().into_reader()))
+    }
+
+    fn silent(&self, error: &ureq::Error) -> anyhow::Error {
+        anyhow!("the server at {} does not answer ({error}). Is `tidewater serve` running there?", self.url)
+    }
+
     fn send(&self, method: &str, path: &str, body: Option<(&str, String)>) -> Result<Response<Body>> {
         let request = Request::builder()
             .method(method)
@@ -109,9 +128,7 @@ impl Client {
             }
             None => self.agent.run(request.body(SendBody::none()).context("the request cannot be formed")?),
         };
-        let response = sent.map_err(|error| {
-            anyhow!("the server at {} does not answer ({error}). Is `tidewater serve` running there?", self.url)
-        })?;
+        let response = sent.map_err(|error| self.silent(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(failure(response)) }
     }
 }

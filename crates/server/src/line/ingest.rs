@@ -19,6 +19,7 @@ use store::{Store, Writer};
 use super::dead_letters::{DeadLetterError, DeadLetterWriter};
 use super::device_table::DeviceTable;
 use super::keeper::KeeperHandle;
+use super::normalized::{NormalizedTopic, NormalizedWriter};
 use super::overload::{Flow, Overload, Pressure, choose};
 use super::sessions::HeldIds;
 use super::snapshot::{Snapshot, Snapshots};
@@ -36,6 +37,7 @@ pub struct IngestParts {
     pub partition: Partition,
     pub raw: Log,
     pub dead_letters: Log,
+    pub normalized: Arc<NormalizedTopic>,
     pub store: Store,
     pub snapshots: Arc<Snapshots>,
     pub devices: Arc<DeviceTable>,
@@ -71,6 +73,7 @@ pub struct Ingest {
     held: HeldIds,
     writer: Writer,
     dead_letters: DeadLetterWriter,
+    normalized: NormalizedWriter,
     position: Offset,
     /// Raw bytes since the last barrier, and when that was.
     barrier_bytes: u64,
@@ -108,13 +111,16 @@ impl Ingest {
             );
         }
         let mut writer = parts.store.writer(parts.partition);
+        let mut normalized = NormalizedWriter::new(parts.normalized.clone());
         for (index, source) in pipeline.bindings() {
             writer.bind(index, &source);
+            normalized.bind(index, &source);
             parts.devices.restore(index, source);
         }
         let now = parts.clock.monotonic();
         let mut ingest = Self {
             dead_letters: DeadLetterWriter::open(parts.dead_letters.clone())?,
+            normalized,
             pipeline,
             output: Output::default(),
             held,
@@ -190,6 +196,7 @@ impl Ingest {
         for (index, source) in &self.output.bindings {
             self.parts.devices.restore(*index, source.clone());
             self.writer.bind(*index, source);
+            self.normalized.bind(*index, source);
         }
         self.dead_letters.append(&self.output.dead)?;
         for at in 0..self.output.rows.len() {
@@ -197,6 +204,7 @@ impl Ingest {
         }
         self.position = frame.base + u64::from(frame.batch.count());
         self.writer.publish(self.position);
+        self.normalized.append(&self.output.rows);
         self.barrier_bytes += frame.batch.frame().len() as u64;
         self.parts.metrics.ingested(&self.output);
         Ok(())

@@ -1,5 +1,5 @@
 //! The keeper of one partition: writes the snapshots that the ingest thread takes, removes those that no restart needs,
-//! and trims `raw` and `dead-letter` behind what is sealed and synced. Slow disks are its business alone.
+//! and trims `raw` behind what is sealed and synced, and the derived topics to what is kept of them. Slow disks are its business alone.
 
 use std::io;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ pub struct Keeper {
     pub partition: Partition,
     pub raw: Log,
     pub dead_letters: Log,
+    pub normalized: Log,
     pub store: Store,
     pub snapshots: Arc<Snapshots>,
 }
@@ -71,6 +72,7 @@ impl Keeper {
             self.raw.trim(needed_from)?;
         }
         self.dead_letters.trim(self.dead_letters.durable())?;
+        self.normalized.trim(self.normalized.durable())?;
         Ok(())
     }
 }
