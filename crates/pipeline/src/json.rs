@@ -1,7 +1,7 @@
 //! Reads JSON payloads (RFC 8259, strictly) in one pass, without a tree.
 //!
 //! This is the careful reader: it alone decides what a payload is. [`scanner`] knows the grammar, [`number`] the
-//! numbers; a message's fields go to the [`Sink`] as they are met.
+//! numbers; a message's fields go to the [`Sink`] as they are met. In front of it stand [`shape`]s, for speed alone.
 
 use model::limits::MESSAGES_PER_PAYLOAD_MAX;
 
@@ -9,11 +9,13 @@ use crate::draft::{Failure, Field, Sink};
 
 mod number;
 mod scanner;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use scanner::Scanner;
+pub use shape::Shapes;
 pub use text::push_string;
 
 /// Memory for texts with escapes, kept from payload to payload.
@@ -24,11 +26,11 @@ pub struct Scratch {
 }
 
 /// Reads a payload: one object or an array of objects.
-pub fn read(payload: &[u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<(), Failure> {
+pub fn read(payload: &[u8], scratch: &mut Scratch, shapes: &mut Shapes, sink: &mut Sink<'_>) -> Result<(), Failure> {
     let mut scanner = Scanner::new(payload);
     match scanner.peek_value() {
-        Some(b'{') => message(&mut scanner, scratch, sink)?,
-        Some(b'[') => messages(&mut scanner, scratch, sink)?,
+        Some(b'{') => any_message(&mut scanner, scratch, shapes, sink)?,
+        Some(b'[') => messages(&mut scanner, scratch, shapes, sink)?,
         _ => {
             let found = scanner.value(&mut scratch.value)?.describe();
             scanner.end()?;
@@ -38,7 +40,12 @@ pub fn read(payload: &[u8], scratch: &mut Scratch, sink: &mut Sink<'_>) -> Resul
     scanner.end()
 }
 
-fn messages(scanner: &mut Scanner<'_>, scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<(), Failure> {
+fn messages(
+    scanner: &mut Scanner<'_>,
+    scratch: &mut Scratch,
+    shapes: &mut Shapes,
+    sink: &mut Sink<'_>,
+) -> Result<(), Failure> {
     let mut count = 0;
     let mut more = scanner.open_array()?;
     while more {
@@ -47,13 +54,32 @@ fn messages(scanner: &mut Scanner<'_>, scratch: &mut Scratch, sink: &mut Sink<'_
             return Err(Failure::too_many_messages(scanner.at()));
         }
         if scanner.peek_value() == Some(b'{') {
-            message(scanner, scratch, sink)?;
+            any_message(scanner, scratch, shapes, sink)?;
         } else {
             let start = scanner.at();
             let found = scanner.value(&mut scratch.value)?;
             sink.not_a_message(start..scanner.at(), &found);
         }
         more = scanner.next_element()?;
+    }
+    Ok(())
+}
+
+/// A message of a known shape, or one that is read with care and perhaps learned from.
+fn any_message(
+    scanner: &mut Scanner<'_>,
+    scratch: &mut Scratch,
+    shapes: &mut Shapes,
+    sink: &mut Sink<'_>,
+) -> Result<(), Failure> {
+    if let Some(end) = shapes.read(scanner.bytes(), scanner.at(), sink) {
+        scanner.go_on(end);
+        return Ok(());
+    }
+    let start = scanner.at();
+    message(scanner, scratch, sink)?;
+    if sink.has_shape() {
+        shapes.learn(&scanner.bytes()[start..scanner.at()], sink.names());
     }
     Ok(())
 }

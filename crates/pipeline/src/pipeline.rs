@@ -232,7 +232,7 @@ impl Pipeline {
         let work = &mut self.work;
         let mut sink = Sink::new(&mut work.drafts, &mut table.names, payload.kind, table.plan.unknown_fields);
         let outcome = match payload.format {
-            Format::Json => json::read(payload.bytes, &mut work.json, &mut sink),
+            Format::Json => json::read(payload.bytes, &mut work.json, &mut table.shapes, &mut sink),
             Format::MessagePack => binary::read(MessagePack::new(payload.bytes), &mut work.binary, &mut sink),
             Format::Cbor => binary::read(Cbor::new(payload.bytes), &mut work.binary, &mut sink),
             Format::Avro | Format::Protobuf => {

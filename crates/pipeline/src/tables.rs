@@ -13,6 +13,7 @@ use model::wire::{Reader, Short, Writer};
 use model::{ColumnKey, Table, TableKind, TableLayout, TenantId, ValueKind};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::json::Shapes;
 use crate::plan::{ClassPlan, Plan};
 
 /// A column that a name does not have yet.
@@ -35,6 +36,8 @@ pub struct ClassTable {
     pub class: Arc<str>,
     pub plan: ClassPlan,
     pub names: Names,
+    /// What its JSON messages look like; no state, only speed.
+    pub shapes: Shapes,
     pub readings: Arc<TableLayout>,
     pub events: Arc<TableLayout>,
     /// Where the rows of this batch are in the output, once there are any.
@@ -80,6 +83,7 @@ impl Tables {
     pub fn follow(&mut self, plan: &Plan) {
         for table in &mut self.list {
             table.plan = plan.class(table.tenant, &table.class).clone();
+            table.shapes.clear();
         }
     }
 
@@ -120,6 +124,7 @@ impl ClassTable {
             class: class.clone(),
             plan: plan.class(tenant, class).clone(),
             names: Names::default(),
+            shapes: Shapes::default(),
             readings: layout(TableKind::Readings, Vec::new()),
             events: layout(TableKind::Events, event_columns.to_vec()),
             open_readings: None,

@@ -116,7 +116,7 @@ fn read_as<'a>(items: Option<impl Items<'a>>, bytes: &[u8], kind: PayloadKind) -
     let mut sink = Sink::new(&mut drafts, &mut names, kind, UnknownFields::Keep);
     let outcome = match items {
         Some(items) => read(items, &mut Scratch::default(), &mut sink),
-        None => json::read(bytes, &mut json::Scratch::default(), &mut sink),
+        None => json::read(bytes, &mut json::Scratch::default(), &mut json::Shapes::default(), &mut sink),
     };
     describe(&drafts, outcome)
 }

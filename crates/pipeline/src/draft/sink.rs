@@ -3,6 +3,8 @@
 //! A reader goes on after a message turned out to be unacceptable: only the payload's end says whether it is
 //! well-formed at all.
 
+use std::ops::Range;
+
 use model::limits::{
     EVENT_TYPE_BYTES_MAX, METRIC_NAME_BYTES_MAX, METRIC_TEXT_BYTES_MAX, METRICS_PER_MESSAGE_MAX, TAG_BYTES_MAX,
     TAGS_PER_MESSAGE_MAX,
@@ -64,6 +66,14 @@ pub struct Sink<'s> {
     met: u16,
 }
 
+/// How much there was at some time, see [`Sink::mark`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    metrics: usize,
+    tags: usize,
+    text: usize,
+}
+
 impl<'s> Sink<'s> {
     pub fn new(drafts: &'s mut Drafts, names: &'s mut Names, kind: PayloadKind, unknown_fields: UnknownFields) -> Self {
         drafts.clear();
@@ -78,6 +88,42 @@ impl<'s> Sink<'s> {
         self.names.begin_message();
     }
 
+    /// What there is before a message that may have to be undone.
+    pub fn mark(&self) -> Mark {
+        let Drafts { metrics, tags, text, .. } = &*self.drafts;
+        Mark { metrics: metrics.len(), tags: tags.len(), text: text.len() }
+    }
+
+    /// Undoes what was added behind the mark to a message that was not ended.
+    pub fn undo(&mut self, mark: Mark) {
+        self.drafts.metrics.truncate(mark.metrics);
+        self.drafts.tags.truncate(mark.tags);
+        self.drafts.text.truncate(mark.text);
+    }
+
+    /// Adds a message that was put together outside and is known to be good: all its parts were added behind the mark.
+    pub fn end_shaped(&mut self, bytes: Range<usize>, mark: &Mark, draft: Draft) {
+        let metrics = mark.metrics..self.drafts.metrics.len();
+        let tags = mark.tags..self.drafts.tags.len();
+        self.draft = Draft { bytes, metrics, tags, ..draft };
+        self.sort_tags();
+        self.drafts.messages.push(std::mem::take(&mut self.draft));
+    }
+
+    /// Whether shapes are for these messages.
+    pub fn takes_shapes(&self) -> bool {
+        self.kind == PayloadKind::Data
+    }
+
+    /// Whether the latest message is one that others can be told to be like.
+    pub fn has_shape(&self) -> bool {
+        self.takes_shapes() && self.drafts.messages.last().is_some_and(|draft| draft.fault.is_none())
+    }
+
+    pub fn names(&self) -> &Names {
+        self.names
+    }
+
     /// The message ends before this byte.
     pub fn end(&mut self, at: usize) {
         self.draft.bytes.end = at;
@@ -90,7 +136,7 @@ impl<'s> Sink<'s> {
     }
 
     /// An element of an array payload is no object.
-    pub fn not_a_message(&mut self, bytes: std::ops::Range<usize>, found: &Scalar<'_>) {
+    pub fn not_a_message(&mut self, bytes: Range<usize>, found: &Scalar<'_>) {
         self.begin(bytes.start);
         self.reject(Reason::NotAMessage, String::new(), format!("found {}", found.describe()));
         self.end(bytes.end);
@@ -290,17 +336,20 @@ impl<'s> Sink<'s> {
         Some(pointer(&[b"metrics", twice[0]]))
     }
 
-    /// Sorts the tags by name.
     fn duplicate_tag(&mut self) -> Option<String> {
-        if self.draft.tags.is_empty() {
-            return None;
-        }
-        let Drafts { tags, text, .. } = &mut *self.drafts;
-        let name = |tag: &Tag| &text[tag.name.start as usize..][..tag.name.len as usize];
-        let tags = &mut tags[self.draft.tags.clone()];
-        tags.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        self.sort_tags();
+        let tags = &self.drafts.tags[self.draft.tags.clone()];
+        let name = |tag: &Tag| self.drafts.text(tag.name);
         let twice = tags.windows(2).find(|pair| name(&pair[0]) == name(&pair[1]))?;
         Some(pointer(&[b"tags", name(&twice[0])]))
+    }
+
+    fn sort_tags(&mut self) {
+        if self.draft.tags.len() > 1 {
+            let Drafts { tags, text, .. } = &mut *self.drafts;
+            let name = |tag: &Tag| &text[tag.name.start as usize..][..tag.name.len as usize];
+            tags[self.draft.tags.clone()].sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        }
     }
 
     fn wrong(&mut self, reason: Reason, path: &[&[u8]], found: &Scalar<'_>) {

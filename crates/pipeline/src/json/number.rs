@@ -48,8 +48,7 @@ pub fn read(bytes: &[u8], start: usize) -> Result<(Scalar<'_>, usize), Failure> 
         (power, at) = read_exponent(bytes, at + 1)?;
         exponent += power;
     }
-    let exact = (count <= DIGITS_MAX && magnitude <= EXACT_MAX).then(|| scale(magnitude, exponent)).flatten();
-    let number = match exact {
+    let number = match if count <= DIGITS_MAX { exact(magnitude, exponent) } else { None } {
         Some(number) if negative => -number,
         Some(number) => number,
         None => parse(&bytes[start..at]),
@@ -58,12 +57,34 @@ pub fn read(bytes: &[u8], start: usize) -> Result<(Scalar<'_>, usize), Failure> 
 }
 
 /// Appends the digits from `at` to `magnitude`, which is meaningless once there were more than [`DIGITS_MAX`].
-fn digits(bytes: &[u8], mut at: usize, mut magnitude: u64) -> (u64, usize) {
+#[inline]
+pub fn digits(bytes: &[u8], mut at: usize, mut magnitude: u64) -> (u64, usize) {
+    while let Some(eight) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+        let Some(value) = eight_digits(word) else { break };
+        magnitude = magnitude.wrapping_mul(100_000_000).wrapping_add(value);
+        at += 8;
+    }
     while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
         magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
         at += 1;
     }
     (magnitude, at)
+}
+
+/// The value of eight ASCII digits, the first in the lowest byte, with three multiplications (Lemire, "Quickly parsing
+/// eight digits", 2018).
+#[inline]
+fn eight_digits(word: u64) -> Option<u64> {
+    const PAIRS: u64 = 0x0000_00FF_0000_00FF;
+    let (above, digits) = (word.wrapping_add(0x4646_4646_4646_4646), word.wrapping_sub(0x3030_3030_3030_3030));
+    if (above | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let high = (pairs & PAIRS).wrapping_mul(100 + (1_000_000 << 32));
+    let low = (pairs >> 16 & PAIRS).wrapping_mul(1 + (10_000 << 32));
+    Some(high.wrapping_add(low) >> 32)
 }
 
 fn read_exponent(bytes: &[u8], start: usize) -> Result<(i64, usize), Failure> {
@@ -78,13 +99,19 @@ fn read_exponent(bytes: &[u8], start: usize) -> Result<(i64, usize), Failure> {
     Ok((if signed && bytes[start] == b'-' { -power } else { power }, at))
 }
 
-fn scale(magnitude: u64, exponent: i64) -> Option<f64> {
+/// The double next to `magnitude` × 10^`exponent`, if one exact operation gives it.
+#[inline]
+pub fn exact(magnitude: u64, exponent: i64) -> Option<f64> {
+    if magnitude > EXACT_MAX {
+        return None;
+    }
     let power = POWERS.get(exponent.unsigned_abs() as usize)?;
     let digits = magnitude as f64;
     Some(if exponent < 0 { digits / power } else { digits * power })
 }
 
-fn parse(number: &[u8]) -> f64 {
+/// A number of JSON's grammar, correctly rounded.
+pub fn parse(number: &[u8]) -> f64 {
     let text = std::str::from_utf8(number).expect("digits, signs, points and `e` are ASCII");
     text.parse().expect("JSON's numbers are a part of what the standard library reads")
 }

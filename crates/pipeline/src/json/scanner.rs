@@ -28,6 +28,15 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Goes on behind a value that was read by other means.
+    pub fn go_on(&mut self, behind: usize) {
+        self.at = behind;
+    }
+
     /// The first byte of the value to come.
     pub fn peek_value(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()

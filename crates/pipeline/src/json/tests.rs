@@ -42,7 +42,7 @@ fn metrics(bytes: &[u8]) -> Result<Vec<(String, Value)>, String> {
     // Known names take another way than new ones.
     names.make("a", ValueKind::F64);
     let mut sink = Sink::new(&mut drafts, &mut names, PayloadKind::Data, UnknownFields::Drop);
-    read(bytes, &mut scratch, &mut sink).map_err(|failure| failure.reason.code().to_owned())?;
+    read(bytes, &mut scratch, &mut Shapes::default(), &mut sink).map_err(|failure| failure.reason.code().to_owned())?;
     let [draft] = &drafts.messages[..] else { return Err(format!("{} messages", drafts.messages.len())) };
     if let Some(fault) = &draft.fault {
         return Err(fault.reason.code().to_owned());
@@ -209,7 +209,7 @@ proptest! {
     fn the_check_agrees_with_the_reader(bytes in tokens()) {
         let (mut drafts, mut names, mut scratch) = (Drafts::default(), Names::default(), Scratch::default());
         let mut sink = Sink::new(&mut drafts, &mut names, PayloadKind::Data, UnknownFields::Drop);
-        let read = read(&bytes, &mut scratch, &mut sink);
+        let read = read(&bytes, &mut scratch, &mut Shapes::default(), &mut sink);
         let mut parts = Vec::new();
         let checked = elements(&bytes, &mut |part| parts.push(part.to_vec()));
         let objects = drafts.messages.iter().filter(|draft| bytes[draft.bytes.clone()].starts_with(b"{")).count();

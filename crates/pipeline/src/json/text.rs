@@ -28,6 +28,14 @@ pub fn read<'b>(bytes: &'b [u8], start: usize, scratch: &'b mut Vec<u8>) -> Resu
     }
 }
 
+/// As [`read`], for a good string without escapes; `None` for any other.
+pub fn read_plain(bytes: &[u8], start: usize) -> Option<(&[u8], usize)> {
+    let end = plain(bytes, start + 1);
+    let text = &bytes[start + 1..end];
+    let good = bytes.get(end) == Some(&b'"') && (text.is_ascii() || std::str::from_utf8(text).is_ok());
+    good.then_some((text, end + 1))
+}
+
 /// The position of the first byte from `at` that ends a run of plain text: a quote, a backslash or a control character.
 fn plain(bytes: &[u8], mut at: usize) -> usize {
     while let Some(eight) = bytes.get(at..at + 8) {
