@@ -59,8 +59,8 @@ pub enum Action<'a> {
     /// A message to append, or to [`Session::refuse`].
     Publish(Publish<'a>),
     /// A QoS 2 message that is held already: nothing to store, but its acknowledgement must wait until everything accepted
-    /// so far is durable.
-    Repeat(Ack),
+    /// so far is durable. Its topic is to be bound all the same: the next message may name it by its slot.
+    Repeat(Ack, Topic<'a>),
     /// A QoS 2 message was released: record it in the log ([`model::Control::Released`]) if the session is persistent,
     /// then acknowledge once that is durable.
     Release(Ack),

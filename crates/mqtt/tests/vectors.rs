@@ -56,7 +56,7 @@ impl<'a> Connection<'a> {
         match action {
             Action::Connect(connect) => self.accept(connect.client_id, connect.clean_start),
             Action::Publish(publish) => self.store(&publish),
-            Action::Repeat(ack) | Action::Release(ack) => self.session.acknowledge(ack, &mut self.out),
+            Action::Repeat(ack, _) | Action::Release(ack) => self.session.acknowledge(ack, &mut self.out),
             Action::Subscribe(subscribe) => {
                 let codes = vec![Reason::IMPLEMENTATION_SPECIFIC_ERROR; subscribe.filters().count()];
                 self.session.subscribed(subscribe.packet_id, &codes, None, &mut self.out);

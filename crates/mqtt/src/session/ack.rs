@@ -1,6 +1,6 @@
 //! Acknowledgements that wait for the disk, and what they do when it has answered.
 
-use super::{Action, Close, Publish, Session, SessionState};
+use super::{Action, Close, Publish, Session, SessionState, Topic};
 use crate::encode;
 use crate::packet::{Qos, Version};
 use crate::reason::Reason;
@@ -98,8 +98,8 @@ impl Session {
     }
 
     /// The PUBREC of a message that was sent again while it is held.
-    pub(super) fn repeat<'a>(packet_id: u16) -> Action<'a> {
-        Action::Repeat(Ack { packet_id, kind: Kind::ReceivedAgain, reason: Reason::SUCCESS })
+    pub(super) fn repeat(packet_id: u16, topic: Topic<'_>) -> Action<'_> {
+        Action::Repeat(Ack { packet_id, kind: Kind::ReceivedAgain, reason: Reason::SUCCESS }, topic)
     }
 }
 

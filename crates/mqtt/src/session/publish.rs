@@ -96,7 +96,7 @@ impl Session {
             Qos::ExactlyOnce => {
                 payload_hash = message_hash(self.topics.get(topic.slot), payload);
                 if !self.hold(packet_id, payload_hash)? {
-                    return Ok(Self::repeat(packet_id));
+                    return Ok(Self::repeat(packet_id, topic));
                 }
             }
         }

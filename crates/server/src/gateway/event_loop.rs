@@ -411,7 +411,10 @@ impl EventLoop {
         match action {
             Action::Incomplete(_) | Action::Wait | Action::None => {}
             Action::Publish(publish) => self.publish(id, &publish),
-            Action::Repeat(ack) => self.appender.ack(Owed { to: id, ack }),
+            Action::Repeat(ack, topic) => {
+                self.bind(id, topic);
+                self.owe(id, ack);
+            }
             Action::Release(ack) => self.release_held(id, ack),
             Action::Connect(connect) => self.connect(id, &connect),
             Action::Subscribe(subscribe) => self.refuse_subscribe(id, &subscribe),

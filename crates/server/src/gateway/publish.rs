@@ -1,7 +1,7 @@
 //! What happens to a PUBLISH between the socket and the open batch: where its topic leads, and what it is owed.
 
 use model::{Control, DeviceId, DeviceIndex, Format, GroupFlags, GroupKey, Millis, PayloadKind, TenantId};
-use mqtt::{Ack, PropertyId, Publish, Qos, Reason};
+use mqtt::{Ack, PropertyId, Publish, Qos, Reason, Topic};
 
 use super::Inbound;
 use super::connection::{Connection, ConnectionId, Parked, Route, Stage};
@@ -54,6 +54,22 @@ impl EventLoop {
                 self.append(id, publish, content_format(publish));
             }
             Judged::LookUp { tenant, device, kind } => self.look_up(id, publish, tenant, device, kind),
+        }
+    }
+
+    /// Notes where a topic leads that came with nothing to store, for the messages that follow. A device is judged when
+    /// the first of them comes.
+    pub(super) fn bind(&mut self, id: ConnectionId, topic: Topic<'_>) {
+        let Some(name) = topic.name else { return };
+        let route = match parse(name) {
+            Target::Device { tenant, device, kind } => Route::Stale { tenant, device, kind },
+            target => match self.judge(id, target) {
+                Judged::Route(route) => route,
+                Judged::LookUp { tenant, device, kind } => Route::Stale { tenant, device, kind },
+            },
+        };
+        if let Some(connection) = self.get(id) {
+            connection.set_route(topic.slot, route);
         }
     }
 
@@ -147,8 +163,9 @@ impl EventLoop {
         let target = Target::Device { tenant: parked.tenant, device: parked.device, kind: parked.kind };
         let route = match self.judge(id, target) {
             Judged::Route(route) => route,
-            // The registry could not answer: not the device's fault, so it is not told that its topic is wrong.
-            Judged::LookUp { .. } => Route::Unbound,
+            // The registry could not answer: not the device's fault, so it is not told that its topic is wrong, and the
+            // next message asks again.
+            Judged::LookUp { tenant, device, kind } => Route::Stale { tenant, device, kind },
         };
         if let Some(connection) = self.get(id) {
             connection.set_route(parked.slot, route);
