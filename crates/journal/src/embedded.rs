@@ -92,8 +92,10 @@ struct State {
     obstacle: Option<Error>,
     /// Someone waits for the obstacle to go.
     retry: bool,
-    /// Files to make segments from.
-    spares: Vec<SegmentId>,
+    /// Files to make segments from, by number.
+    spares: Vec<u64>,
+    /// The number that the next spare has. None is used twice: the keeper may be at work on one that has left `spares`.
+    spare_next: u64,
     /// The id that a first segment has.
     first_id: SegmentId,
     /// Segments that nothing can be read from; they go when their neighbours go.
@@ -118,6 +120,14 @@ struct State {
 struct Prepared {
     id: SegmentId,
     generation: u64,
+}
+
+/// A file to make a segment from.
+#[derive(Clone, Copy, Debug)]
+struct Spare {
+    number: u64,
+    /// It exists and holds the bytes of an earlier life.
+    recycled: bool,
 }
 
 /// A frame to be written.
@@ -299,6 +309,19 @@ impl Shared {
 }
 
 impl State {
+    /// The number of a file to make a segment from, and whether it exists.
+    fn take_spare(&mut self) -> Spare {
+        match self.spares.pop() {
+            Some(number) => Spare { number, recycled: true },
+            None => Spare { number: self.number_spare(), recycled: false },
+        }
+    }
+
+    fn number_spare(&mut self) -> u64 {
+        self.spare_next += 1;
+        self.spare_next - 1
+    }
+
     fn oldest(&self) -> Offset {
         self.segments.front().map_or(self.end, |segment| segment.base)
     }

@@ -54,16 +54,16 @@ pub(crate) fn path(dir: &Path, id: SegmentId) -> PathBuf {
     dir.join(format!("{id:016x}{SUFFIX}"))
 }
 
-/// The path of a file that waits to become a segment; `id` only tells spares apart.
-pub(crate) fn spare_path(dir: &Path, id: SegmentId) -> PathBuf {
-    dir.join(format!("{SPARE_PREFIX}{id:016x}{SUFFIX}"))
+/// The path of a file that waits to become a segment. `number` only tells spares apart.
+pub(crate) fn spare_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{SPARE_PREFIX}{number:016x}{SUFFIX}"))
 }
 
 /// What a file name in a log's directory stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FileName {
     Segment(SegmentId),
-    Spare(SegmentId),
+    Spare(u64),
     /// Not ours: left alone.
     Other,
 }

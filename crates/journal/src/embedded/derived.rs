@@ -50,7 +50,7 @@ impl Shared {
                 self.roll(&mut state)?;
                 return Ok(state.current_with_room(room).expect("a new segment has room for what is not too large"));
             }
-            (state.next_id(), state.spares.pop())
+            (state.next_id(), state.take_spare())
         };
         let made = self.prepare(id, spare);
         let mut state = self.state();

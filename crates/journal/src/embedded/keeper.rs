@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{DiskFile, OpenMode};
 
-use super::{Prepared, Shared, State};
+use super::{Prepared, Shared, Spare, State};
 use crate::recovery::repair::write_zeros;
 use crate::segment::{self, Identity, SEGMENT_HEAD_BYTES};
 use crate::{Error, SegmentId};
@@ -19,7 +19,7 @@ const FILL_BYTES: u64 = 4 << 20;
 pub(super) enum Failure {
     /// It may go better later: the disk is full, for example. Nothing was lost. The file that was worked on is removed,
     /// so that it neither holds the missing space nor is trusted after a failed sync; if it is still there, it is `left`.
-    Obstacle { error: Error, left: Option<SegmentId> },
+    Obstacle { error: Error, left: Option<u64> },
     /// The directory could not be synced: the log must stop.
     Poison(Error),
 }
@@ -41,7 +41,7 @@ pub(super) fn run(shared: &Shared) {
 
 impl Shared {
     /// Waits until a segment is needed; the id that it will have, and the file to make it from.
-    fn wait_needed(&self) -> Option<(SegmentId, Option<SegmentId>)> {
+    fn wait_needed(&self) -> Option<(SegmentId, Spare)> {
         let mut state = self.state();
         loop {
             if state.closing || state.poison.is_some() {
@@ -49,7 +49,7 @@ impl Shared {
             }
             if state.prepared.is_none() && (state.obstacle.is_none() || state.retry) {
                 state.retry = false;
-                return Some((state.next_id(), state.spares.pop()));
+                return Some((state.next_id(), state.take_spare()));
             }
             let wait = self.needed.wait_timeout(state, RETRY_WAIT).expect("no holder of this lock panics");
             state = wait.0;
@@ -76,16 +76,15 @@ impl Shared {
     }
 
     /// Makes a file ready to be segment `id`, from a spare or a new one: allocated, identified, named, all of it synced.
-    pub(super) fn prepare(&self, id: SegmentId, spare: Option<SegmentId>) -> Result<Prepared, Failure> {
-        let source = spare.unwrap_or(id);
-        let (from, to) = (segment::spare_path(&self.dir, source), segment::path(&self.dir, id));
+    pub(super) fn prepare(&self, id: SegmentId, spare: Spare) -> Result<Prepared, Failure> {
+        let (from, to) = (segment::spare_path(&self.dir, spare.number), segment::path(&self.dir, id));
         let generation = segment::random_generation();
-        let renamed = self.write_head(&from, id, generation, spare.is_some()).and_then(|()| {
+        let renamed = self.write_head(&from, id, generation, spare.recycled).and_then(|()| {
             let renamed = self.disk.rename(&from, &to);
             renamed.map_err(Error::io("rename", &from))
         });
         if let Err(error) = renamed {
-            let left = self.disk.remove(&from).is_err().then_some(source);
+            let left = self.disk.remove(&from).is_err().then_some(spare.number);
             return Err(Failure::Obstacle { error, left });
         }
         self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir)).map_err(Failure::Poison)?;

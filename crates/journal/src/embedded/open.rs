@@ -76,7 +76,7 @@ pub(super) fn open(
 fn make_ready(shared: &Shared) -> Result<(), Error> {
     let mut state = shared.state();
     if !shared.topic.derived() && state.prepared.is_none() && state.room() < BATCH_ROOM.min(shared.segment_bytes) {
-        let (id, spare) = (state.next_id(), state.spares.pop());
+        let (id, spare) = (state.next_id(), state.take_spare());
         match shared.prepare(id, spare) {
             Err(Failure::Poison(error)) => return Err(error),
             made => shared.note_prepared(&mut state, made),
@@ -97,6 +97,7 @@ fn build_state(survey: &Survey, verdict: &Verdict, repaired: &Repaired) -> State
         obstacle: None,
         retry: false,
         spares: repaired.spares.clone(),
+        spare_next: repaired.spares.iter().max().map_or(0, |last| last + 1),
         first_id: kept.last().map_or(0, |last| last.id + 1),
         unreadable: kept.iter().filter(|segment| segment.base.is_none()).map(|segment| segment.id).collect(),
         queue: VecDeque::new(),

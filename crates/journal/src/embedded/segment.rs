@@ -97,7 +97,7 @@ impl Segment {
         bytes_max: usize,
     ) -> Result<Vec<Frame>, Error> {
         let file = self.reader(disk)?;
-        let mut walk = Walk { segment: self, file: file.as_ref(), frames: Vec::new(), bytes_left: bytes_max };
+        let mut walk = Walk { segment: self, file: file.as_ref(), end, frames: Vec::new(), bytes_left: bytes_max };
         let (mut offset, mut position) = self.index().floor(from).unwrap_or((self.base, SEGMENT_HEAD_BYTES));
         let mut marked = position;
         while offset < end && walk.wants_more() {
@@ -179,6 +179,8 @@ impl Index {
 struct Walk<'a> {
     segment: &'a Segment,
     file: &'a dyn DiskFile,
+    /// Offsets from here on are another segment's, or not durable.
+    end: Offset,
     frames: Vec<Frame>,
     bytes_left: usize,
 }
@@ -194,7 +196,8 @@ impl Walk<'_> {
         let mut head = [0; FRAME_HEADER_BYTES];
         self.fill(&mut head, position)?;
         let fits = |header: &Header| {
-            header.generation == self.segment.generation && header.position == position && header.base == offset
+            let placed = header.generation == self.segment.generation && header.position == position;
+            placed && header.base == offset && header.end() <= self.end
         };
         let Some(header) = Header::decode(&head).filter(fits) else { return Ok(None) };
         if header.end() <= from {

@@ -60,12 +60,15 @@ impl Shared {
     /// hole between those that stay.
     fn let_go(&self, id: SegmentId) -> Result<(), Error> {
         let path = layout::path(&self.dir, id);
-        let keep = self.state().spares.len() < SPARES_MAX;
-        if keep {
-            self.disk.rename(&path, &layout::spare_path(&self.dir, id)).map_err(Error::io("rename", &path))?;
-        } else {
-            self.disk.remove(&path).map_err(Error::io("remove", &path))?;
+        let spare = {
+            let mut state = self.state();
+            (state.spares.len() < SPARES_MAX).then(|| state.number_spare())
+        };
+        match spare {
+            Some(number) => self.disk.rename(&path, &layout::spare_path(&self.dir, number)),
+            None => self.disk.remove(&path),
         }
+        .map_err(Error::io("let go of", &path))?;
         let synced = self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir));
         let mut state = self.state();
         if let Err(error) = synced {
@@ -74,9 +77,7 @@ impl Shared {
             self.watermark.announce();
             return Err(error);
         }
-        if keep {
-            state.spares.push(id);
-        }
+        state.spares.extend(spare);
         state.retry = true;
         self.needed.notify_one();
         Ok(())

@@ -18,7 +18,7 @@ const ZEROS_BYTES: u64 = 1 << 20;
 /// What the files are now.
 #[derive(Debug, Default)]
 pub(crate) struct Repaired {
-    pub(crate) spares: Vec<SegmentId>,
+    pub(crate) spares: Vec<u64>,
     /// A segment that was made ready before and never begun, with its generation.
     pub(crate) prepared: Option<(SegmentId, u64)>,
     /// Batches written again.
@@ -67,8 +67,8 @@ fn is_ready(segment: &Surveyed, segment_bytes: u64) -> bool {
 fn free(disk: &dyn Disk, dir: &Path, segment: &Surveyed, repaired: &mut Repaired) -> Result<(), Error> {
     let path = &segment.path;
     let aside = segment.is_unreadable() && !is_zero(disk, path)?;
-    let to =
-        if aside { dir.join(format!("damaged-{:016x}", segment.id)) } else { segment::spare_path(dir, segment.id) };
+    let spare = repaired.spares.iter().max().map_or(0, |last| last + 1);
+    let to = if aside { dir.join(format!("damaged-{:016x}", segment.id)) } else { segment::spare_path(dir, spare) };
     disk.rename(path, &to).map_err(Error::io("rename", path))?;
     disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
     if aside {
@@ -80,7 +80,7 @@ fn free(disk: &dyn Disk, dir: &Path, segment: &Surveyed, repaired: &mut Repaired
         );
         repaired.damage.push(sentence);
     } else {
-        repaired.spares.push(segment.id);
+        repaired.spares.push(spare);
     }
     Ok(())
 }

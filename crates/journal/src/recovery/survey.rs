@@ -24,7 +24,7 @@ pub(crate) enum Depth {
 pub(crate) struct Survey {
     /// By id, oldest first. The scanned ones are the last ones, with [`Depth::Everything`] all.
     pub(crate) segments: Vec<Surveyed>,
-    pub(crate) spares: Vec<SegmentId>,
+    pub(crate) spares: Vec<u64>,
     /// The highest watermark in any intact frame or beginning that was looked at.
     pub(crate) watermark: Offset,
 }
@@ -35,6 +35,21 @@ impl Survey {
         self.segments.iter().map(Surveyed::log_time).max().unwrap_or(Duration::ZERO)
     }
 
+    /// Offsets ascend with segments. One that begins before the segment ahead of it is from a disk that lost writes it had
+    /// confirmed: nothing in it can be addressed, and no offset may be given away twice.
+    fn pass_over_misplaced(&mut self) {
+        let mut highest = 0;
+        for segment in &mut self.segments {
+            match segment.base {
+                Some(base) if base < highest => {
+                    segment.misplaced = true;
+                    (segment.base, segment.generation, segment.scan) = (None, None, None);
+                }
+                base => highest = highest.max(base.unwrap_or(0)),
+            }
+        }
+    }
+
     /// What is wrong with heads, one sentence each. A segment without a beginning is sound if it was only made ready, or
     /// begun and not durable.
     pub(crate) fn damage(&self) -> impl Iterator<Item = String> + '_ {
@@ -42,6 +57,7 @@ impl Survey {
             let path = segment.path.display();
             match (&segment.identity, &segment.beginning) {
                 _ if segment.file_len == 0 => Some(format!("{path} is empty")),
+                _ if segment.misplaced => Some(format!("{path} begins before the segment ahead of it; it is not used")),
                 _ if segment.is_unreadable() => Some(format!("{path} has no readable head")),
                 (None, _) => {
                     Some(format!("{path} has a damaged identity (bytes 0 to 64); its frames are read all the same"))
@@ -68,6 +84,8 @@ pub(crate) struct Surveyed {
     pub(crate) base: Option<Offset>,
     pub(crate) scan: Option<Scan>,
     pub(crate) file_len: u64,
+    /// It begins before the segment ahead of it.
+    misplaced: bool,
 }
 
 impl Surveyed {
@@ -119,6 +137,7 @@ pub(crate) fn survey(
         // Everything before a beginning that is below the watermark is durable: no tail can be torn there.
         settled |= depth == Depth::Needed && segment.base.is_some_and(|base| base <= survey.watermark);
     }
+    survey.pass_over_misplaced();
     Ok(survey)
 }
 
@@ -137,7 +156,7 @@ fn look_at_head(disk: &dyn Disk, dir: &Path, id: SegmentId, log: (Topic, Partiti
         .filter(|header| named.is_none_or(|generation| generation == header.generation));
     let generation = named.or(first.map(|header| header.generation));
     let base = beginning.map(|beginning| beginning.base).or(first.map(|header| header.base));
-    Ok(Surveyed { id, path, identity, beginning, generation, base, scan: None, file_len })
+    Ok(Surveyed { id, path, identity, beginning, generation, base, scan: None, file_len, misplaced: false })
 }
 
 /// The record at `position`, shorter at the end of the file.
