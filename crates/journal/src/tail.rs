@@ -53,6 +53,11 @@ impl Tail {
         gone
     }
 
+    /// The first offset held.
+    pub(crate) fn first(&self) -> Option<Offset> {
+        self.batches.front().map(|entry| entry.base)
+    }
+
     /// Lets batches go that end at or before `offset`.
     pub(crate) fn drop_before(&mut self, offset: Offset) {
         while self.batches.front().is_some_and(|entry| entry.end() <= offset) {

@@ -18,6 +18,8 @@ impl Shared {
                 return Ok(Vec::new());
             }
             let next = state.segments.partition_point(|segment| segment.base <= from);
+            // What the tail holds is not looked for on the disk.
+            let durable = state.tail.first().filter(|first| *first > from).unwrap_or(durable);
             let end = state.segments.get(next).map_or(durable, |next| next.base.min(durable));
             (state.segments[next - 1].clone(), end)
         };

@@ -12,6 +12,9 @@ pub const DIR: &str = "/data/journal";
 /// Room for the head and a few dozen small frames.
 pub const SEGMENT_BYTES: u64 = 32 << 10;
 
+/// A batch that was read: base, count, body.
+pub type Found = (Offset, u32, Vec<u8>);
+
 /// Small segments, little in memory, nothing kept longer than asked.
 pub fn config(dir: &Path) -> JournalConfig {
     JournalConfig {
@@ -97,8 +100,8 @@ pub fn begin(disk: &FaultDisk, log: &Log) {
     }
 }
 
-/// Everything from `from` to the watermark: (base, count, body).
-pub fn read_from(log: &Log, mut from: Offset) -> Result<Vec<(Offset, u32, Vec<u8>)>, Error> {
+/// Everything from `from` to the watermark.
+pub fn read_from(log: &Log, mut from: Offset) -> Result<Vec<Found>, Error> {
     let mut all = Vec::new();
     loop {
         let frames = log.read(from, 3000)?;
@@ -108,7 +111,7 @@ pub fn read_from(log: &Log, mut from: Offset) -> Result<Vec<(Offset, u32, Vec<u8
     }
 }
 
-pub fn read_all(log: &Log) -> Vec<(Offset, u32, Vec<u8>)> {
+pub fn read_all(log: &Log) -> Vec<Found> {
     read_from(log, log.oldest()).unwrap()
 }
 
@@ -162,7 +165,7 @@ impl Ledger {
 }
 
 /// Everything that can be read, and the gaps between.
-pub fn read_past_gaps(log: &Log) -> (Vec<(Offset, u32, Vec<u8>)>, Vec<std::ops::Range<Offset>>) {
+pub fn read_past_gaps(log: &Log) -> (Vec<Found>, Vec<std::ops::Range<Offset>>) {
     let (mut all, mut gaps, mut from) = (Vec::new(), Vec::new(), log.oldest());
     loop {
         match log.read(from, 3000) {
