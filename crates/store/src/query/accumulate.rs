@@ -33,8 +33,8 @@ struct Lane<V, S> {
     max: V,
 }
 
-/// Where a value stands in time; the device settles what is equal.
-type Place = (RowKey, DeviceId);
+/// Where a value stands in time; the device and then the order of sources settle what is equal.
+pub type Place = (RowKey, DeviceId, usize);
 
 /// One bucket. Integers and booleans are kept apart from doubles, so that a column of integers stays exact.
 #[derive(Clone, Debug)]
@@ -65,8 +65,8 @@ impl Default for Accumulator {
 }
 
 impl Accumulator {
-    /// Takes a value in.
-    pub fn add(&mut self, needs: Needs, key: &RowKey, device: DeviceId, value: &Value) {
+    /// Takes a value in, and where it stands.
+    pub fn add(&mut self, needs: Needs, place: Place, value: &Value) {
         match value {
             Value::F64(value) => self.add_double(*value),
             Value::I64(value) => self.add_integer(*value),
@@ -79,7 +79,7 @@ impl Accumulator {
             self.values.get_or_insert_with(|| Box::new(Values::Exact(Vec::new()))).add(value);
         }
         if needs.edges {
-            self.add_edge((*key, device), value);
+            self.add_edge(place, value);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use model::limits::PERCENTILE_EXACT_MAX;
@@ -215,6 +214,7 @@ pub(crate) fn run(shared: &Shared, query: &BucketQuery) -> Result<Buckets, Error
         for source in snapshot.sources(&filter) {
             gather.source(shared, &source, &filter, &mut meter)?;
         }
+        gather.order += snapshot.len();
     }
     gather.finish(meter.sources())
 }
@@ -250,6 +250,8 @@ struct Gather<'a> {
     texts: Groups,
     buckets: usize,
     held: usize,
+    /// Sources of the tables before.
+    order: usize,
 }
 
 impl<'a> Gather<'a> {
@@ -263,6 +265,7 @@ impl<'a> Gather<'a> {
             texts: Groups::default(),
             buckets: 0,
             held: 0,
+            order: 0,
         }
     }
 
@@ -273,18 +276,11 @@ impl<'a> Gather<'a> {
         filter: &Filter<'_>,
         meter: &mut Meter<'_>,
     ) -> Result<(), Error> {
-        let mut failed = None;
-        source.scan(shared, filter, meter, &mut |row| match self.row(&row) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        failed.map_or(Ok(()), Err)
+        let order = self.order + source.order;
+        source.scan(shared, filter, meter, &mut |row| self.row(&row, order).map(|()| true))
     }
 
-    fn row(&mut self, row: &Row) -> Result<(), Error> {
+    fn row(&mut self, row: &Row, order: usize) -> Result<(), Error> {
         let [Some(value), _] = &row.values else { return Ok(()) };
         let start = self.start_of(row.key.ts);
         let device = if self.query.by_device { row.device } else { DeviceId::from_bytes([0; 16]) };
@@ -294,7 +290,7 @@ impl<'a> Gather<'a> {
             self.buckets += 1;
             Accumulator::default()
         });
-        accumulator.add(self.needs, &row.key, row.device, value);
+        accumulator.add(self.needs, (row.key, row.device, order), value);
         if self.needs.percentiles {
             self.held += 1;
             if self.held > HELD_VALUES_MAX {

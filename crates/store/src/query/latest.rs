@@ -84,8 +84,9 @@ pub(crate) fn of_device(shared: &Shared, tenant: TenantId, device: DeviceId, bud
     let scope = Scope::Device(device);
     let mut found = Found::default();
     if !shared.is_erased(device) {
-        for table in shared.tables_of(tenant, &scope, TableKind::Readings) {
-            shared.snapshot(&table).latest(device, &mut meter, &mut found)?;
+        // Of rows that are equal, those of the later table win, as those that came later do.
+        for table in shared.tables_of(tenant, &scope, TableKind::Readings).iter().rev() {
+            shared.snapshot(table).latest(device, &mut meter, &mut found)?;
         }
     }
     Ok(Latest { metrics: found.finish(), sources: meter.sources() })

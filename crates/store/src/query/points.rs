@@ -1,6 +1,5 @@
 //! Raw points: the values of one metric as they were sent, in the order of time.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::{DeviceId, Millis, TableKind, TenantId, ValueKind};
@@ -117,10 +116,11 @@ impl Page<'_> {
                 }
                 source.scan(shared, &filter, &mut meter, &mut |row| {
                     let place = Place { key: row.key, device: row.device };
-                    if self.cursor.is_none_or(|cursor| place >= cursor.place) && wanted(&row) {
+                    let is_wanted = self.cursor.is_none_or(|cursor| place >= cursor.place) && wanted(&row);
+                    if is_wanted {
                         best.push((place, base + source.order, row));
                     }
-                    ControlFlow::Continue(())
+                    Ok(is_wanted)
                 })?;
                 best.trim();
             }

@@ -1,7 +1,6 @@
 //! One pass over the rows of a table that a query asks for, whatever holds them.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::{ColumnKey, DeviceId, Millis, ValueKind};
@@ -52,7 +51,7 @@ pub struct Filter<'a> {
     pub tags: bool,
     /// Rows whose age counts from before it are past retention.
     pub kept_from: Millis,
-    /// At most this many rows with a value are needed of each device and source, in the order of keys.
+    /// At most this many wanted rows are needed of each device and source, in the order of keys.
     pub rows_max: usize,
 }
 
@@ -65,8 +64,8 @@ pub struct Row {
     pub tags: Option<Arc<str>>,
 }
 
-/// Called for each row; a break ends the scan.
-pub type Visit<'a> = &'a mut dyn FnMut(Row) -> ControlFlow<()>;
+/// Called for each row; says whether it is wanted, and so counts against [`Filter::rows_max`].
+pub type Visit<'a> = &'a mut dyn FnMut(Row) -> Result<bool, Error>;
 
 /// What a query sees of one table, from now until it is done.
 pub struct Snapshot {
@@ -162,7 +161,7 @@ impl Source<'_> {
     }
 
     /// Visits the rows that the filter lets through. Rows of one device come in the order of keys from a block, and
-    /// from a chunk if the filter names devices. A break ends the visit.
+    /// from a chunk if the filter names devices.
     pub fn scan(
         &self,
         shared: &Shared,
@@ -186,6 +185,11 @@ struct TagFilter<'a> {
 impl<'a> TagFilter<'a> {
     fn new(tag: Option<(&'a str, &'a str)>) -> Self {
         Self { tag, known: HashMap::new() }
+    }
+
+    /// What follows numbers its texts anew.
+    fn renumbered(&mut self) {
+        self.known.clear();
     }
 
     fn matches(&mut self, number: Option<u64>, text: impl FnOnce(u64) -> Arc<str>) -> bool {

@@ -44,8 +44,7 @@ pub struct Recovered {
 
 /// Opens or makes a store.
 pub fn open(config: StoreConfig, disk: Arc<dyn Disk>, clock: Clock) -> Result<(Shared, Recovered), Error> {
-    let blocks_dir = config.dir.join(BLOCKS);
-    make_dir(&*disk, &blocks_dir, &config.dir)?;
+    make_dir(&*disk, &config.dir.join(BLOCKS))?;
     let mut loaded = load(&*disk, &config.dir)?;
     let mut recovered = Recovered {
         replay_from: loaded.catalog.replay_from.iter().map(|(partition, at)| (*partition, *at)).collect(),
@@ -75,13 +74,19 @@ pub fn open(config: StoreConfig, disk: Arc<dyn Disk>, clock: Clock) -> Result<(S
     Ok((shared, recovered))
 }
 
-fn make_dir(disk: &dyn Disk, blocks: &Path, dir: &Path) -> Result<(), Error> {
+/// Makes a directory so that a crash does not lose it: the name of each directory that is new, the parents included, is
+/// made durable in the one above it.
+fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && disk.list(dir).is_err();
+    let missing: Vec<&Path> = dir.ancestors().take_while(is_missing).collect();
     let make = || {
-        disk.create_dir(blocks)?;
-        disk.sync_dir(dir)?;
-        dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), |parent| disk.sync_dir(parent))
+        disk.create_dir(dir)?;
+        missing.iter().filter_map(|dir| dir.parent()).try_for_each(|parent| {
+            let here = Path::new(".");
+            disk.sync_dir(if parent.as_os_str().is_empty() { here } else { parent })
+        })
     };
-    make().map_err(|source| Error::Disk { what: "cannot make", path: blocks.to_owned(), source })
+    make().map_err(|source| Error::Disk { what: "cannot make", path: dir.to_owned(), source })
 }
 
 /// Removes or sets aside what no catalog names, and returns the files that are left, with their lengths.
@@ -103,7 +108,7 @@ fn tidy(disk: &dyn Disk, dir: &Path, loaded: &Loaded, recovered: &mut Recovered)
             recovered.orphans_removed.push(entry.name);
         } else {
             let aside = dir.join(ASIDE);
-            disk.create_dir(&aside).map_err(failed("cannot set aside a file of"))?;
+            make_dir(disk, &aside)?;
             disk.rename(&blocks.join(&entry.name), &aside.join(&entry.name))
                 .map_err(failed("cannot set aside a file of"))?;
             recovered.set_aside.push(entry.name);

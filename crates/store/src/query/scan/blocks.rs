@@ -1,6 +1,8 @@
 //! Rows of a block.
 
-use std::ops::{ControlFlow, Range};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use model::{DeviceId, Millis, ValueKind};
 
@@ -32,12 +34,10 @@ pub fn scan(
     let mut pass = Pass { tail: &tail, filter, selected, tags: TagFilter::new(filter.span.tag), meter };
     match filter.devices {
         Devices::All => pass.all(shared, visit),
-        Devices::One(device) => pass.device(device, visit).map(|_| ()),
+        Devices::One(device) => pass.device(device, visit),
         Devices::List(devices) => {
             for device in devices {
-                if pass.device(*device, visit)?.is_break() {
-                    break;
-                }
+                pass.device(*device, visit)?;
             }
             Ok(())
         }
@@ -83,11 +83,11 @@ struct Pass<'a, 'b> {
 
 impl Pass<'_, '_> {
     /// One device's rows in the order of keys.
-    fn device(&mut self, device: DeviceId, visit: Visit<'_>) -> Result<ControlFlow<()>, Error> {
-        let Some(span) = self.tail.directory.find(device) else { return Ok(ControlFlow::Continue(())) };
+    fn device(&mut self, device: DeviceId, visit: Visit<'_>) -> Result<(), Error> {
+        let Some(span) = self.tail.directory.find(device) else { return Ok(()) };
         let (from, to) = (self.filter.span.from, self.filter.span.to);
         if span.ts_max < from || span.ts_min >= to {
-            return Ok(ControlFlow::Continue(()));
+            return Ok(());
         }
         self.meter.charge(Tier::Hot, span.rows.len())?;
         let ts = Reader::new(self.tail).ts(span.rows.clone())?;
@@ -101,16 +101,13 @@ impl Pass<'_, '_> {
             let mut slice = Slice::read(self, rows, ts[part].to_vec())?;
             for at in 0..slice.ts.len() {
                 let Some(row) = self.row(&mut slice, device, at) else { continue };
-                if visit(row).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                left -= 1;
+                left -= usize::from(visit(row)?);
                 if left == 0 {
-                    return Ok(ControlFlow::Continue(()));
+                    return Ok(());
                 }
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
     /// All rows, device by device.
@@ -125,9 +122,7 @@ impl Pass<'_, '_> {
             while let Some(span) = spans.peek() {
                 if !shared.is_erased(span.device) {
                     let part = span.rows.start.max(rows.start) - rows.start..span.rows.end.min(rows.end) - rows.start;
-                    if self.span(&mut slice, span, part, visit).is_break() {
-                        return Ok(());
-                    }
+                    self.span(&mut slice, span, part, visit)?;
                 }
                 if span.rows.end > rows.end {
                     break;
@@ -138,7 +133,7 @@ impl Pass<'_, '_> {
         Ok(())
     }
 
-    fn span(&mut self, slice: &mut Slice<'_>, span: &Span, part: Range<usize>, visit: Visit<'_>) -> ControlFlow<()> {
+    fn span(&mut self, slice: &mut Slice<'_>, span: &Span, part: Range<usize>, visit: Visit<'_>) -> Result<(), Error> {
         for at in part {
             if (self.filter.span.from..self.filter.span.to).contains(&slice.ts[at])
                 && let Some(row) = self.row(slice, span.device, at)
@@ -146,7 +141,7 @@ impl Pass<'_, '_> {
                 visit(row)?;
             }
         }
-        ControlFlow::Continue(())
+        Ok(())
     }
 
     /// The row with its values, if it has one, is not past retention and its tags match. Rows are asked for in order.
@@ -220,7 +215,8 @@ struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    fn read(pass: &Pass<'a, '_>, rows: Range<usize>, ts: Vec<Millis>) -> Result<Self, Error> {
+    fn read(pass: &mut Pass<'a, '_>, rows: Range<usize>, ts: Vec<Millis>) -> Result<Self, Error> {
+        pass.tags.renumbered();
         let (filter, mut reader) = (pass.filter, Reader::new(pass.tail));
         let mut values = Vec::with_capacity(pass.selected.columns.len());
         let mut metric = None;
@@ -311,12 +307,19 @@ impl<'a> Look<'a> {
 
     fn wide(mut self, columns: &[Column<'_>]) -> Result<Found, Error> {
         let mut own = Found::default();
+        // A metric that came with two types has two columns: its last row counts, in whichever it is.
+        let mut last_rows: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
         for (column, key) in columns {
             let cells = self.reader.metric(*column, key.kind, self.rows.clone())?;
-            let last = cells.cells().filter(|(at, _)| self.may_be_latest(*at)).last();
-            if let Some((at, bits)) = last {
-                let value = value_of(key.kind, bits, |number| self.reader.text(number).clone());
-                own.offer(&key.name, self.keys[at], value);
+            let Some((at, bits)) = cells.cells().filter(|(at, _)| self.may_be_latest(*at)).last() else { continue };
+            let last_row = last_rows.entry(&key.name).or_insert(at);
+            if at >= *last_row {
+                *last_row = at;
+                own.offer(
+                    &key.name,
+                    self.keys[at],
+                    value_of(key.kind, bits, |number| self.reader.text(number).clone()),
+                );
             }
         }
         Ok(own)

@@ -1,7 +1,6 @@
 //! Rows of a chunk.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::{DeviceId, Millis, ValueKind};
@@ -50,12 +49,10 @@ pub fn scan(
     let mut pass = Pass { chunk, filter, selected, tags: TagFilter::new(filter.span.tag) };
     match filter.devices {
         Devices::All => pass.all(shared, meter, visit),
-        Devices::One(device) => pass.device(shared, device, meter, visit).map(|_| ()),
+        Devices::One(device) => pass.device(shared, device, meter, visit),
         Devices::List(devices) => {
             for device in devices {
-                if pass.device(shared, *device, meter, visit)?.is_break() {
-                    break;
-                }
+                pass.device(shared, *device, meter, visit)?;
             }
             Ok(())
         }
@@ -95,9 +92,9 @@ impl Pass<'_> {
         device: DeviceId,
         meter: &mut Meter<'_>,
         visit: Visit<'_>,
-    ) -> Result<ControlFlow<()>, Error> {
+    ) -> Result<(), Error> {
         if shared.is_erased(device) {
-            return Ok(ControlFlow::Continue(()));
+            return Ok(());
         }
         let mut rows: Vec<(RowKey, usize)> = Vec::new();
         let mut read = 0;
@@ -116,15 +113,12 @@ impl Pass<'_> {
         let mut left = self.filter.rows_max;
         for (key, row) in rows {
             let Some(row) = self.row(device, key, row) else { continue };
-            if visit(row).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            left -= 1;
+            left -= usize::from(visit(row)?);
             if left == 0 {
                 break;
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
     /// All rows in the order of arrival.
@@ -140,9 +134,7 @@ impl Pass<'_> {
                     continue;
                 }
                 let Some(row) = self.row(devices[slot], self.chunk.key(row), row) else { continue };
-                if visit(row).is_break() {
-                    return Ok(());
-                }
+                visit(row)?;
             }
         }
         Ok(())

@@ -1,0 +1,19 @@
+//! The store against a naive model, under crashes and damage, and its files read by another reader.
+
+#[path = "store/fixture.rs"]
+mod fixture;
+#[path = "store/model.rs"]
+mod model_of_store;
+
+#[path = "store/damage.rs"]
+mod damage;
+#[path = "store/files.rs"]
+mod files;
+#[path = "store/lifecycle.rs"]
+mod lifecycle;
+#[path = "store/property.rs"]
+mod property;
+#[path = "store/queries.rs"]
+mod queries;
+#[path = "store/recovery.rs"]
+mod recovery;
