@@ -84,6 +84,7 @@ impl EventLoop {
         connection.client_id = Box::default();
         connection.silence_max = connection.session.keep_alive();
         connection.heard_at = now;
+        connection.durability = identity.durability();
         connection.stage = Stage::Open(identity);
         self.mark_dirty(id);
         self.queue(id);

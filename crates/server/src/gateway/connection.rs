@@ -6,6 +6,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use model::{DeviceId, Format, GroupKey, PayloadKind, SessionKey, TenantId};
 use mqtt::{Ack, Publish, Qos, Session};
+use registry::Durability;
 
 use super::identity::Identity;
 
@@ -93,6 +94,8 @@ pub(crate) struct Connection {
     /// From CONNECT, until the identity is known.
     pub client_id: Box<str>,
     pub clean_start: bool,
+    /// When its acknowledgements may leave.
+    pub durability: Durability,
     pub stage: Stage,
     /// What was read and not taken yet.
     pub input: Vec<u8>,

@@ -9,7 +9,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use model::{Clock, DeviceId, Millis, TenantId, limits};
 use mqtt::{Ack, Action, Close, Offer, Reason, Session};
-use registry::{Change, Registry};
+use registry::{Change, Durability, Registry};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -220,6 +220,7 @@ impl EventLoop {
             session_key: None,
             client_id: Box::default(),
             clean_start: false,
+            durability: Durability::Persisted,
             stage: Stage::Connecting,
             input: Vec::new(),
             output: Vec::new(),

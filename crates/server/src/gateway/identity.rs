@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use model::{DeviceId, Format, GroupFlags, PayloadKind, SessionKey, Source, TenantId};
-use registry::{Cached, DeviceAuth, KeyAuth, Registry, Right};
+use registry::{Cached, DeviceAuth, Durability, KeyAuth, Registry, Right};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::topic::Target;
@@ -96,6 +96,14 @@ impl Identity {
             Self::Device(auth) => auth.tenant,
             Self::Key(auth) => auth.tenant,
             Self::Anonymous { tenant } => *tenant,
+        }
+    }
+
+    /// When its acknowledgements may leave. A key speaks for devices of several classes, so for it the strongest holds.
+    pub fn durability(&self) -> Durability {
+        match self {
+            Self::Device(auth) => auth.durability,
+            Self::Key(_) | Self::Anonymous { .. } => Durability::Persisted,
         }
     }
 

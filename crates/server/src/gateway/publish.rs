@@ -2,6 +2,7 @@
 
 use model::{Control, DeviceId, DeviceIndex, Format, GroupFlags, GroupKey, Millis, PayloadKind, TenantId};
 use mqtt::{Ack, PropertyId, Publish, Qos, Reason, Topic};
+use registry::Durability;
 
 use super::Inbound;
 use super::connection::{Connection, ConnectionId, Parked, Route, Stage};
@@ -207,7 +208,7 @@ impl EventLoop {
             // Nobody can subscribe to a free topic yet, and MQTT 5 has a way to say so.
             let unheard = key.kind == PayloadKind::Free && publish.qos == Qos::AtLeastOnce;
             let ack = if unheard { ack.with_reason(Reason::NO_MATCHING_SUBSCRIBERS) } else { ack };
-            self.appender.ack(Owed { to: id, ack });
+            self.owe(id, ack);
         }
         self.counts.received += 1;
         self.counts.received_bytes += publish.payload.len() as u64;
@@ -217,9 +218,15 @@ impl EventLoop {
         self.metrics.mqtt.refused(code_of(reason), 1);
         let Some(connection) = self.get(id) else { return };
         match connection.session.refuse(publish, reason) {
-            Ok(ack) => self.appender.ack(Owed { to: id, ack }),
+            Ok(ack) => self.owe(id, ack),
             Err(close) => self.close(id, close),
         }
+    }
+
+    /// Acknowledges once everything taken so far is durable at the level of the sender's class.
+    pub(super) fn owe(&mut self, id: ConnectionId, ack: Ack) {
+        let durability = self.get(id).map_or(Durability::Persisted, |connection| connection.durability);
+        self.appender.ack(Owed { to: id, ack }, durability);
     }
 
     /// A QoS 2 message was released: PUBCOMP leaves when the log knows it.
@@ -230,7 +237,7 @@ impl EventLoop {
         {
             self.appender.control(&Control::Released { session, packet_id: ack.packet_id() });
         }
-        self.appender.ack(Owed { to: id, ack });
+        self.owe(id, ack);
     }
 
     /// The registry knows something new about a device: topics that lead to it are judged again.

@@ -14,13 +14,12 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use model::limits::BATCH_BYTES_MAX;
 use model::{DeviceId, ErrorKind, Format, GroupFlags, PayloadKind, Source};
-use registry::DeviceAuth;
+use registry::{DeviceAuth, Durability};
 use serde_json::{Value, json};
 
 use crate::http::auth::device_id;
-use crate::http::body::{media_type, read_inflated};
+use crate::http::body::{Inflated, media_type, read_inflated};
 use crate::http::problem::sentence;
 use crate::http::{Access, App, Caller, Context, Problem, Route};
 use crate::line::intake::{IntakeError, Submission};
@@ -73,14 +72,15 @@ async fn post(
         Caller::Key(_) => app.registry.device_of(context.tenant, device_id(&device)?).await?,
     };
     let shape = Shape::of(&media_type(&headers), device.format)?;
-    let body = read_inflated(&headers, body).await?;
+    let Inflated { bytes, turn } = read_inflated(&app, &headers, body).await?;
     // Checking megabytes takes milliseconds: away from the threads that serve connections.
-    let parts = tokio::task::spawn_blocking(move || shape.split(body)).await;
+    let parts = tokio::task::spawn_blocking(move || shape.split(bytes)).await;
     let parts = parts.expect("splitting does not panic")?;
     let accepted: usize = parts.payloads.iter().map(|payload| payload.messages).sum();
     let sender = Sender::of(&device);
     let submissions = parts.payloads.into_iter().map(|payload| sender.submission(kind, parts.format, payload.bytes));
     submit(&app, submissions.collect(), &[device.device]).await?;
+    drop(turn);
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))))
 }
 
@@ -109,17 +109,19 @@ async fn submit(app: &App, submissions: Vec<Submission>, devices: &[DeviceId]) -
 struct Sender {
     source: Source,
     flags: GroupFlags,
+    durability: Durability,
 }
 
 impl Sender {
     fn of(device: &Arc<DeviceAuth>) -> Self {
         let source = Source::Device { tenant: device.tenant, device: device.device, class: device.class.clone() };
         let flags = if device.quarantined() { GroupFlags::QUARANTINED } else { GroupFlags::default() };
-        Self { source, flags }
+        Self { source, flags, durability: device.durability }
     }
 
     fn submission(&self, kind: PayloadKind, format: Format, payload: Bytes) -> Submission {
-        Submission { source: self.source.clone(), kind, format, flags: self.flags, payload }
+        let Self { flags, durability, .. } = *self;
+        Submission { source: self.source.clone(), kind, format, flags, durability, payload }
     }
 }
 
@@ -187,11 +189,11 @@ impl From<IntakeError> for Problem {
     }
 }
 
-/// Payloads that one request may bring, so that its bookkeeping stays below what its bytes take.
-const PAYLOADS_PER_REQUEST_MAX: usize = BATCH_BYTES_MAX / 4;
+/// Payloads that one request may bring: a payload costs about 150 bytes beside its own, so 64 MiB of short lines cannot
+/// become many times that.
+const PAYLOADS_PER_REQUEST_MAX: usize = 1 << 19;
 
-fn too_many(count: usize) -> Problem {
-    let detail =
-        format!("The body has {count} payloads, and a request may bring {PAYLOADS_PER_REQUEST_MAX}. Send it in parts.");
+fn too_many() -> Problem {
+    let detail = format!("A request may bring {PAYLOADS_PER_REQUEST_MAX} payloads, and this one brings more. Send it in parts.");
     Problem::new(ErrorKind::Invalid, "body-too-large", detail).status(StatusCode::PAYLOAD_TOO_LARGE)
 }

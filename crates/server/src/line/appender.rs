@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Batch, BatchBuilder, BatchPool, Clock, Control, GroupKey, Offset, limits};
+use registry::Durability;
 
 use super::raw_log::{RawLog, Refused};
 
@@ -26,11 +27,20 @@ pub struct Appender<A> {
     open: BatchBuilder,
     open_since: Duration,
     open_acks: Vec<A>,
+    /// Acks that leave once the log has taken the open batch in, for classes whose durability is `memory`.
+    open_early: Vec<A>,
+    early: Vec<A>,
     /// Batches on their way, oldest first: their end offset and what waits for it.
     waiting: VecDeque<(Offset, Vec<A>)>,
     /// A closed batch that found every commit slot taken by others; it goes first.
-    held_back: Option<(Batch, Vec<A>)>,
+    held_back: Option<(Batch, Acks<A>)>,
     spare: Vec<Vec<A>>,
+}
+
+/// What a batch on its way owes.
+struct Acks<A> {
+    durable: Vec<A>,
+    early: Vec<A>,
 }
 
 /// A batch that the journal refused: why, and the acks that it was to release.
@@ -51,6 +61,8 @@ impl<A> Appender<A> {
             open,
             open_since: Duration::ZERO,
             open_acks: Vec::new(),
+            open_early: Vec::new(),
+            early: Vec::new(),
             waiting: VecDeque::new(),
             held_back: None,
             spare: Vec::new(),
@@ -74,9 +86,12 @@ impl<A> Appender<A> {
         self.open.control(control);
     }
 
-    /// Lets `ack` leave once everything pushed so far is durable.
-    pub fn ack(&mut self, ack: A) {
-        self.open_acks.push(ack);
+    /// Lets `ack` leave once everything pushed so far is durable at this level. Acks of one level keep their order.
+    pub fn ack(&mut self, ack: A, durability: Durability) {
+        match durability {
+            Durability::Persisted => self.open_acks.push(ack),
+            Durability::Memory => self.open_early.push(ack),
+        }
     }
 
     fn begin(&mut self) {
@@ -104,41 +119,49 @@ impl<A> Appender<A> {
         if self.held_back.is_some() {
             return Ok(());
         }
-        let acks = std::mem::replace(&mut self.open_acks, self.spare.pop().unwrap_or_default());
         if self.open.is_empty() {
-            self.keep_without_batch(acks);
+            self.keep_without_batch();
             return Ok(());
         }
+        let durable = std::mem::replace(&mut self.open_acks, self.spare.pop().unwrap_or_default());
+        let acks = Acks { durable, early: std::mem::take(&mut self.open_early) };
         let open = std::mem::replace(&mut self.open, self.pool.builder());
         self.append(open.seal(self.clock.now_ms()), acks)
     }
 
-    fn append(&mut self, batch: Batch, acks: Vec<A>) -> Result<(), NotAppended<A>> {
+    fn append(&mut self, batch: Batch, mut acks: Acks<A>) -> Result<(), NotAppended<A>> {
         match self.raw.append(batch) {
-            Ok(range) => self.waiting.push_back((range.end, acks)),
+            Ok(range) => {
+                self.early.append(&mut acks.early);
+                self.waiting.push_back((range.end, acks.durable));
+            }
             Err(Refused { batch, error: journal::Error::Busy }) => self.held_back = Some((batch, acks)),
-            Err(Refused { error, .. }) => return Err(NotAppended { error, acks }),
+            Err(Refused { error, .. }) => {
+                acks.durable.append(&mut acks.early);
+                return Err(NotAppended { error, acks: acks.durable });
+            }
         }
         Ok(())
     }
 
     /// Acks that came with no payload keep their place behind those that wait already.
-    fn keep_without_batch(&mut self, mut acks: Vec<A>) {
+    fn keep_without_batch(&mut self) {
+        self.early.append(&mut self.open_early);
         match self.waiting.back_mut() {
-            Some((_, last)) => {
-                last.append(&mut acks);
-                self.spare.push(acks);
-            }
-            None => self.waiting.push_back((0, acks)),
+            Some((_, last)) => last.append(&mut self.open_acks),
+            None => self.waiting.push_back((0, std::mem::take(&mut self.open_acks))),
         }
     }
 
     /// Takes every ack that may leave now, in order.
     pub fn release(&mut self, mut leave: impl FnMut(A)) {
-        if self.open.is_empty() && self.held_back.is_none() && !self.open_acks.is_empty() {
-            let acks = std::mem::replace(&mut self.open_acks, self.spare.pop().unwrap_or_default());
-            self.keep_without_batch(acks);
+        if self.open.is_empty()
+            && self.held_back.is_none()
+            && !(self.open_acks.is_empty() && self.open_early.is_empty())
+        {
+            self.keep_without_batch();
         }
+        self.early.drain(..).for_each(&mut leave);
         let durable = self.raw.log().durable();
         while self.waiting.front().is_some_and(|(end, _)| *end <= durable) {
             let (_, mut acks) = self.waiting.pop_front().expect("just seen");
@@ -151,7 +174,8 @@ impl<A> Appender<A> {
 
     /// Whether anything is open or on its way.
     pub fn is_settled(&self) -> bool {
-        self.open.is_empty() && self.open_acks.is_empty() && self.waiting.is_empty() && self.held_back.is_none()
+        let nothing_owed = self.open_acks.is_empty() && self.open_early.is_empty() && self.early.is_empty();
+        self.open.is_empty() && nothing_owed && self.waiting.is_empty() && self.held_back.is_none()
     }
 
     pub fn raw(&self) -> &Arc<RawLog> {

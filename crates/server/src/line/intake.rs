@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Source, limits};
+use registry::Durability;
 use tokio::sync::{mpsc, oneshot};
 
 use super::appender::{Appender, NotAppended};
@@ -28,6 +29,8 @@ pub struct Submission {
     pub kind: PayloadKind,
     pub format: Format,
     pub flags: GroupFlags,
+    /// What the answer promises; of several payloads, the strongest.
+    pub durability: Durability,
     /// At most [`limits::PAYLOAD_BYTES_MAX`] bytes.
     pub payload: Bytes,
 }
@@ -64,6 +67,7 @@ type Answer = oneshot::Sender<Result<(), IntakeError>>;
 
 struct Request {
     payloads: Vec<(GroupKey, Bytes)>,
+    durability: Durability,
     answer: Answer,
 }
 
@@ -106,8 +110,10 @@ impl Intake {
     /// no acknowledgement, whatever became of its payloads.
     pub async fn submit(&self, submissions: Vec<Submission>) -> Result<(), IntakeError> {
         self.refuse_if_not_open()?;
+        let early = submissions.iter().all(|submission| submission.durability == Durability::Memory);
+        let durability = if early { Durability::Memory } else { Durability::Persisted };
         let mut payloads = Vec::with_capacity(submissions.len());
-        for Submission { source, kind, format, flags, payload } in submissions {
+        for Submission { source, kind, format, flags, payload, .. } in submissions {
             if payload.len() > limits::PAYLOAD_BYTES_MAX {
                 return Err(IntakeError::TooLarge(payload.len()));
             }
@@ -115,7 +121,7 @@ impl Intake {
             payloads.push((GroupKey { device, kind, format, flags }, payload));
         }
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request { payloads, answer }).await.map_err(|_| IntakeError::ShuttingDown)?;
+        self.requests.send(Request { payloads, durability, answer }).await.map_err(|_| IntakeError::ShuttingDown)?;
         self.thread.unpark();
         answered.await.unwrap_or(Err(IntakeError::NotDurable))
     }
@@ -193,7 +199,7 @@ impl Worker {
             let Ok(request) = self.requests.try_recv() else { break };
             took = true;
             if self.push(&request.payloads) {
-                self.appender.ack(request.answer);
+                self.appender.ack(request.answer, request.durability);
             }
             if self.appender.is_due(false) {
                 break;

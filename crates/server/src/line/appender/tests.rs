@@ -25,12 +25,12 @@ fn released(appender: &mut Appender<u32>) -> Vec<u32> {
 fn an_ack_leaves_only_behind_its_batch_and_in_order() {
     let (mut appender, key) = appender();
     appender.push(key, b"one");
-    appender.ack(1);
-    appender.ack(2);
+    appender.ack(1, Durability::Persisted);
+    appender.ack(2, Durability::Persisted);
     assert!(released(&mut appender).is_empty(), "nothing was committed");
     assert!(appender.is_due(true));
     appender.commit().expect("commits");
-    appender.ack(3);
+    appender.ack(3, Durability::Persisted);
     assert_eq!(released(&mut appender), [1, 2, 3]);
     assert!(appender.is_settled());
 }
@@ -52,6 +52,17 @@ fn a_batch_is_due_by_idleness_size_or_age() {
 #[test]
 fn an_ack_without_payload_leaves_at_once_when_nothing_waits() {
     let (mut appender, _) = appender();
-    appender.ack(9);
+    appender.ack(9, Durability::Persisted);
     assert_eq!(released(&mut appender), [9]);
+}
+
+#[test]
+fn an_early_ack_leaves_once_the_log_has_the_batch() {
+    let (mut appender, key) = appender();
+    appender.push(key, b"one");
+    appender.ack(1, Durability::Memory);
+    assert!(released(&mut appender).is_empty(), "not even in the log");
+    appender.commit().expect("commits");
+    assert_eq!(released(&mut appender), [1]);
+    assert!(appender.is_settled());
 }
