@@ -203,7 +203,14 @@ fn measure_real(
     let credential = if keyed(config) { Credential::Key(api.key().to_owned()) } else { Credential::Tokens(tokens()) };
     let senders = Senders { tenant, devices, credential };
     let real = Some(Real { api, probe, acked_log: config.acked_log.as_deref() });
-    measure(config, Subject { mqtt, http, pid, senders, real }, clock, stop, step)
+    let stored = || api.count(CLASS, config.shape.metrics()[0]);
+    let counted = config.probe_interval.is_some();
+    let before = if counted { Some(stored()?) } else { None };
+    let mut figures = measure(config, Subject { mqtt, http, pid, senders, real }, clock, stop, step)?;
+    if let Some(before) = before {
+        figures.stored = Some(stored()? - before);
+    }
+    Ok(figures)
 }
 
 fn keyed(config: &BenchConfig) -> bool {

@@ -25,6 +25,7 @@ pub mod stream;
 mod connection;
 mod http;
 mod mqtt;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -18,6 +18,8 @@ use crate::api::Api;
 use crate::check::{self, Counts, Evidence, Expected};
 
 mod raw;
+#[cfg(test)]
+mod tests;
 
 /// What to verify against what.
 #[derive(Clone, Debug)]
@@ -133,37 +135,5 @@ impl Verifier<'_> {
         let metric = expected.boots.values().next().map_or("", |said| said.shape.metrics()[0]);
         let seen = self.api.with_key(key).points(expected.device, metric)?;
         Ok(Some(seen.map_or(0, |points| points.len() as u64)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use model::{DeviceId, TenantId};
-
-    use super::*;
-    use crate::check::Said;
-    use crate::load::payload::Shape;
-
-    fn expected(acked: u64) -> Expected {
-        let said = Said {
-            key: 0,
-            shape: Shape::Two,
-            sent: Default::default(),
-            acked: [(0, acked)].into_iter().collect(),
-            refused: Default::default(),
-        };
-        Expected { tenant: TenantId::random(), device: DeviceId::random(), boots: [(1, said)].into() }
-    }
-
-    #[test]
-    fn passes_are_bounded_and_cover_every_device_once() {
-        let lengths = |acked: &[u64]| {
-            let expected: Vec<Expected> = acked.iter().map(|acked| expected(*acked)).collect();
-            passes(&expected).map(<[Expected]>::len).collect::<Vec<_>>()
-        };
-        let half = PASS_MESSAGES_MAX / 2;
-        assert_eq!(lengths(&[half, half, half]), [2, 1]);
-        assert_eq!(lengths(&[3 * half, 1, 3 * half, 3 * half]), [1, 1, 1, 1]);
-        assert_eq!(lengths(&[]), [0; 0]);
     }
 }

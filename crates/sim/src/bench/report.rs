@@ -16,10 +16,13 @@ pub struct BenchReport {
     pub connections: usize,
     pub devices: usize,
     pub with_key: bool,
-    pub window: u32,
+    /// Messages in flight on a connection, where that is what bounds it.
+    pub window: Option<u32>,
     /// Messages a second that were asked for; none: as fast as the window allows.
     pub rate: Option<f64>,
     pub metrics: usize,
+    /// With QoS 0 nothing is acknowledged: figures are of what was sent.
+    pub acknowledged: bool,
     pub null: Option<Figures>,
     pub server: Option<Figures>,
     /// The server's rate as a share of the null server's.
@@ -36,6 +39,8 @@ pub struct Figures {
     /// Of what was acknowledged, until all of it was queryable.
     pub queryable_per_second: Option<f64>,
     pub readings_per_second: f64,
+    /// Rows that the store has of it, counted by a query when all was queryable.
+    pub stored: Option<u64>,
     pub ack: Latency,
     pub queryable: Option<Latency>,
     /// Why queryability could not be measured.
@@ -84,9 +89,13 @@ impl BenchReport {
             connections: config.connections,
             devices: config.devices,
             with_key: keyed(config),
-            window: config.window,
+            window: match config.protocol {
+                Protocol::Http { .. } | Protocol::Mqtt { qos: mqtt::Qos::AtMostOnce, .. } => None,
+                Protocol::Mqtt { .. } => Some(config.window),
+            },
             rate: config.rate,
             metrics: config.shape.metrics().len(),
+            acknowledged: !matches!(config.protocol, Protocol::Mqtt { qos: mqtt::Qos::AtMostOnce, .. }),
             null: None,
             server: None,
             share_of_null: None,
@@ -115,6 +124,7 @@ impl Figures {
             acked_per_second: outcome.rate(),
             queryable_per_second: visible.as_ref().and_then(queryable_per_second),
             readings_per_second: outcome.rate() * shape.metrics().len() as f64,
+            stored: None,
             ack: Latency::of(&outcome.ack_us),
             queryable: visible.as_ref().map(|visible| Latency::of(&visible.latency_us)),
             probe_trouble,
@@ -136,6 +146,48 @@ impl Figures {
     }
 }
 
+/// A row of the table.
+struct Line {
+    name: &'static str,
+    /// What it is called where nothing is acknowledged; none: it says nothing there.
+    name_unacknowledged: Option<&'static str>,
+    cell: fn(&Figures) -> Option<String>,
+}
+
+const fn line(name: &'static str, cell: fn(&Figures) -> Option<String>) -> Line {
+    Line { name, name_unacknowledged: Some(name), cell }
+}
+
+const fn of_acks(name: &'static str, sent: Option<&'static str>, cell: fn(&Figures) -> Option<String>) -> Line {
+    Line { name, name_unacknowledged: sent, cell }
+}
+
+static LINES: [Line; 18] = [
+    of_acks("messages acknowledged", Some("messages sent"), |figures| Some(thousands(figures.acked as f64))),
+    line("messages stored", |figures| Some(thousands(figures.stored? as f64))),
+    line("seconds", |figures| Some(format!("{:.2}", figures.seconds))),
+    of_acks("acknowledged a second", Some("sent a second"), |figures| Some(thousands(figures.acked_per_second))),
+    line("queryable a second", |figures| figures.queryable_per_second.map(thousands)),
+    line("readings a second", |figures| Some(thousands(figures.readings_per_second))),
+    of_acks("ack p50 ms", None, |figures| Some(three_decimals(figures.ack.p50_ms))),
+    of_acks("ack p99 ms", None, |figures| Some(three_decimals(figures.ack.p99_ms))),
+    of_acks("ack max ms", None, |figures| Some(three_decimals(figures.ack.max_ms))),
+    line("sent to queryable p50 ms", |figures| Some(three_decimals(figures.queryable?.p50_ms))),
+    line("sent to queryable p99 ms", |figures| Some(three_decimals(figures.queryable?.p99_ms))),
+    line("sent to queryable max ms", |figures| Some(three_decimals(figures.queryable?.max_ms))),
+    line("server CPU s per million", |figures| Some(three_decimals(figures.server_cpu_seconds_per_million?))),
+    line("generator CPU s per million", |figures| Some(three_decimals(figures.generator_cpu_seconds_per_million))),
+    line("server memory max MiB", |figures| Some(thousands(figures.server_memory_max? as f64 / f64::from(1 << 20)))),
+    line("sent again", |figures| (figures.resent > 0).then(|| thousands(figures.resent as f64))),
+    line("refused", |figures| (figures.refused > 0).then(|| thousands(figures.refused as f64))),
+    line("reconnects", |figures| (figures.reconnects > 0).then(|| thousands(figures.reconnects as f64))),
+];
+
+/// A number with three decimals.
+fn three_decimals(number: f64) -> String {
+    format!("{number:.3}")
+}
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
@@ -146,41 +198,16 @@ pub fn thousands(number: f64) -> String {
 }
 
 impl BenchReport {
-    /// The report as rows: what, null server, server.
+    /// The report as rows: what, null server, server. What was not measured has no row.
     pub fn rows(&self) -> Vec<Vec<String>> {
-        type Cell = fn(&Figures) -> Option<String>;
-        let lines: [(&str, Cell); 14] = [
-            ("messages acknowledged", |figures| Some(thousands(figures.acked as f64))),
-            ("seconds", |figures| Some(format!("{:.2}", figures.seconds))),
-            ("acknowledged a second", |figures| Some(thousands(figures.acked_per_second))),
-            ("queryable a second", |figures| figures.queryable_per_second.map(thousands)),
-            ("readings a second", |figures| Some(thousands(figures.readings_per_second))),
-            ("ack p50 ms", |figures| Some(format!("{:.3}", figures.ack.p50_ms))),
-            ("ack p99 ms", |figures| Some(format!("{:.3}", figures.ack.p99_ms))),
-            ("ack max ms", |figures| Some(format!("{:.3}", figures.ack.max_ms))),
-            ("sent to queryable p50 ms", |figures| Some(format!("{:.3}", figures.queryable?.p50_ms))),
-            ("sent to queryable p99 ms", |figures| Some(format!("{:.3}", figures.queryable?.p99_ms))),
-            ("sent to queryable max ms", |figures| Some(format!("{:.3}", figures.queryable?.max_ms))),
-            ("server CPU s per million", |figures| Some(format!("{:.3}", figures.server_cpu_seconds_per_million?))),
-            ("generator CPU s per million", |figures| {
-                Some(format!("{:.3}", figures.generator_cpu_seconds_per_million))
-            }),
-            ("server memory max MiB", |figures| {
-                Some(thousands(figures.server_memory_max? as f64 / f64::from(1 << 20)))
-            }),
-        ];
-        let troubles: [(&str, Cell); 3] = [
-            ("sent again", |figures| (figures.resent > 0).then(|| thousands(figures.resent as f64))),
-            ("refused", |figures| (figures.refused > 0).then(|| thousands(figures.refused as f64))),
-            ("reconnects", |figures| (figures.reconnects > 0).then(|| thousands(figures.reconnects as f64))),
-        ];
         let measured = [&self.null, &self.server];
-        let row = |(name, cell): (&str, Cell)| {
-            let cells = measured.into_iter().flatten().map(|figures| cell(figures).unwrap_or_default());
+        let row = |line: &Line| {
+            let cells = measured.into_iter().flatten().map(|figures| (line.cell)(figures).unwrap_or_default());
             let cells: Vec<String> = cells.collect();
+            let name = if self.acknowledged { line.name } else { line.name_unacknowledged? };
             cells.iter().any(|cell| !cell.is_empty()).then(|| [vec![name.to_owned()], cells].concat())
         };
-        lines.into_iter().chain(troubles).filter_map(row).collect()
+        LINES.iter().filter_map(row).collect()
     }
 
     /// The headings of [`BenchReport::rows`].
@@ -192,12 +219,11 @@ impl BenchReport {
 
     /// What was asked for, in one line.
     pub fn title(&self) -> String {
+        let Self { protocol, connections, devices, metrics, .. } = self;
         let pace = self.rate.map_or("as fast as it goes".to_owned(), |rate| format!("{} messages/s", thousands(rate)));
         let who = if self.with_key { "API key" } else { "device tokens" };
-        format!(
-            "{}, {} connections × window {}, {} devices, {who}, {} metrics, {pace}",
-            self.protocol, self.connections, self.window, self.devices, self.metrics
-        )
+        let window = self.window.map_or(String::new(), |window| format!(" × window {window}"));
+        format!("{protocol}, {connections} connections{window}, {devices} devices, {who}, {metrics} metrics, {pace}")
     }
 }
 
@@ -245,6 +271,34 @@ mod tests {
         figures.spent(2_000_000, None, (Some(1.0), 2.0), (Some(4.0), 3.0));
         assert_eq!(figures.server_cpu_seconds_per_million, Some(1.5));
         assert_eq!(figures.generator_cpu_seconds_per_million, 0.5);
+    }
+
+    #[test]
+    fn the_table_has_a_column_per_server_and_no_empty_rows() {
+        let null = Figures::new(&outcome(), Shape::Two, None);
+        let server = Figures { stored: Some(1_000_000), refused: 3, ..null.clone() };
+        let report = BenchReport {
+            protocol: "MQTT".to_owned(),
+            connections: 16,
+            devices: 16,
+            with_key: false,
+            window: Some(100),
+            rate: None,
+            metrics: 2,
+            acknowledged: true,
+            null: Some(null),
+            server: Some(server),
+            share_of_null: None,
+        };
+        assert_eq!(report.headings(), ["", "null server", "tidewater"]);
+        let rows = report.rows();
+        assert_eq!(rows[0], ["messages acknowledged", "1,000,000", "1,000,000"]);
+        assert_eq!(rows[1], ["messages stored", "", "1,000,000"]);
+        assert_eq!(rows.last().unwrap(), &["refused", "", "3"]);
+        assert!(rows.iter().all(|row| row[0] != "reconnects"));
+        let unacknowledged = BenchReport { acknowledged: false, ..report }.rows();
+        assert_eq!(unacknowledged[0][0], "messages sent");
+        assert!(unacknowledged.iter().all(|row| !row[0].starts_with("ack")));
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Error;
+use mqtt::Qos;
 
 use super::http::HttpTalk;
 use super::mqtt::MqttTalk;
 use super::stream::{Portion, Stream};
+use super::{Credential, FIRST_SEQ, LoadConfig, Target, slice_of};
+use crate::packet::Login;
 use crate::socket::Socket;
 
 /// One connection of the generator.
@@ -19,6 +22,39 @@ pub struct Connection {
     /// The wait before the next attempt to connect.
     pub backoff: Duration,
 }
+
+impl Connection {
+    /// Connection `number` of a load.
+    pub fn new(config: &LoadConfig, number: usize) -> Self {
+        let senders = &config.senders;
+        let devices = slice_of(senders.devices.len(), config.connections, number);
+        let device = senders.devices[devices.start];
+        let (user, password, single) = match &senders.credential {
+            Credential::Tokens(tokens) => (device.to_string(), tokens[devices.start].clone(), Some(device)),
+            Credential::Key(key) => ("key".to_owned(), key.clone(), None),
+        };
+        let (talk, window) = match config.target {
+            Target::Mqtt { version, qos, .. } => {
+                let client_id = format!("bench-{:x}-{number}", config.seed);
+                let keep_session = config.reconnect && qos == Qos::ExactlyOnce;
+                let login = Login { version, client_id, user, password, keep_session, keep_alive_s: KEEP_ALIVE_S };
+                let tenant = senders.tenant.to_string();
+                let window = if qos == Qos::AtMostOnce { u64::MAX / 2 } else { u64::from(config.window.min(65_535)) };
+                (Talk::Mqtt(MqttTalk::new(login, qos, tenant, config.shape, config.seed, config.boot)), window)
+            }
+            Target::Http { address, array } => {
+                let host = address.to_string();
+                let talk = HttpTalk::new(&host, &password, single, array, config.shape, config.seed, config.boot);
+                (Talk::Http(talk), u64::from(array.max(1)))
+            }
+        };
+        let stream = Stream::new(senders.devices[devices].into(), FIRST_SEQ, window);
+        Self { number, phase: Phase::Down(Duration::ZERO), talk, stream, backoff: BACKOFF_MIN }
+    }
+}
+
+/// A keep-alive that never has to be kept: runs are shorter.
+const KEEP_ALIVE_S: u16 = 3600;
 
 /// The first wait before connecting again; it doubles up to [`BACKOFF_MAX`].
 pub const BACKOFF_MIN: Duration = Duration::from_millis(50);

@@ -5,19 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 use model::Clock;
-use mqtt::{Qos, Reason};
+use mqtt::Reason;
 
 use super::connection::{BACKOFF_MAX, BACKOFF_MIN, Connection, Failure, Phase, Talk};
-use super::http::HttpTalk;
-use super::mqtt::MqttTalk;
 use super::pace::Pace;
 use super::stream::Stream;
-use super::{Credential, FIRST_SEQ, LoadConfig, LoadReport, Progress, Target, gauge, latency_histogram, slice_of};
+use super::tally::Tally;
+use super::{LoadConfig, LoadReport, Progress, Target, gauge};
 use crate::acked::StreamGauge;
-use crate::packet::Login;
 use crate::socket::{READ_BYTES, ReadEnd, Socket};
 use crate::stop::Stop;
 
@@ -33,8 +30,6 @@ const TICK_RATE: f64 = 20_000.0;
 const TICK: Duration = Duration::from_micros(100);
 /// Portions that one connection may write in one turn.
 const PORTIONS_MAX: usize = 8;
-/// A keep-alive that never has to be kept: runs are shorter.
-const KEEP_ALIVE_S: u16 = 3600;
 
 /// What the threads of one load share.
 pub struct Shared {
@@ -72,15 +67,6 @@ struct Worker<'a> {
     tally: Tally,
 }
 
-struct Tally {
-    ack_us: Histogram<u64>,
-    acked: u64,
-    resent: u64,
-    refused: u64,
-    reconnects: u64,
-    last_ack: Duration,
-}
-
 /// Runs the connections with these numbers.
 pub fn run(
     config: &LoadConfig,
@@ -106,8 +92,7 @@ impl<'a> Worker<'a> {
         gauges: Option<&'a [StreamGauge]>,
         numbers: Range<usize>,
     ) -> Result<Self> {
-        let ack_us = latency_histogram();
-        let connections: Vec<Connection> = numbers.map(|number| connection(config, number)).collect();
+        let connections: Vec<Connection> = numbers.map(|number| Connection::new(config, number)).collect();
         Ok(Self {
             config,
             clock,
@@ -123,7 +108,7 @@ impl<'a> Worker<'a> {
             again: Vec::new(),
             opening: 0,
             ending: true,
-            tally: Tally { ack_us, acked: 0, resent: 0, refused: 0, reconnects: 0, last_ack: Duration::ZERO },
+            tally: Tally::new(),
         })
     }
 
@@ -400,21 +385,6 @@ impl<'a> Worker<'a> {
     }
 }
 
-impl Tally {
-    /// Notes that the messages [from, end), sent together, were acknowledged now.
-    fn note(&mut self, pace: Pace, from: u64, end: u64, sent: Duration, now: Duration) {
-        self.acked += end - from;
-        self.last_ack = now;
-        let micros = |since: Duration| (now.saturating_sub(since).as_micros() as u64).max(1);
-        match pace {
-            Pace::Closed => self.ack_us.saturating_record_n(micros(sent), end - from),
-            Pace::Open { .. } => {
-                (from..end).for_each(|number| self.ack_us.saturating_record(micros(pace.instant(number, sent))));
-            }
-        }
-    }
-}
-
 /// Messages per connection: whole requests, so that the last one is sent.
 fn quota(config: &LoadConfig) -> u64 {
     let array = match config.target {
@@ -422,31 +392,4 @@ fn quota(config: &LoadConfig) -> u64 {
         Target::Http { array, .. } => u64::from(array.max(1)),
     };
     config.messages.map_or(u64::MAX, |messages| messages.div_ceil(config.connections as u64).next_multiple_of(array))
-}
-
-fn connection(config: &LoadConfig, number: usize) -> Connection {
-    let senders = &config.senders;
-    let devices = slice_of(senders.devices.len(), config.connections, number);
-    let device = senders.devices[devices.start];
-    let (user, password, single) = match &senders.credential {
-        Credential::Tokens(tokens) => (device.to_string(), tokens[devices.start].clone(), Some(device)),
-        Credential::Key(key) => ("key".to_owned(), key.clone(), None),
-    };
-    let (talk, window) = match config.target {
-        Target::Mqtt { version, qos, .. } => {
-            let client_id = format!("bench-{:x}-{number}", config.seed);
-            let keep_session = config.reconnect && qos == Qos::ExactlyOnce;
-            let login = Login { version, client_id, user, password, keep_session, keep_alive_s: KEEP_ALIVE_S };
-            let tenant = senders.tenant.to_string();
-            let window = if qos == Qos::AtMostOnce { u64::MAX / 2 } else { u64::from(config.window.min(65_535)) };
-            (Talk::Mqtt(MqttTalk::new(login, qos, tenant, config.shape, config.seed, config.boot)), window)
-        }
-        Target::Http { address, array } => {
-            let host = address.to_string();
-            let talk = HttpTalk::new(&host, &password, single, array, config.shape, config.seed, config.boot);
-            (Talk::Http(talk), u64::from(array.max(1)))
-        }
-    };
-    let stream = Stream::new(senders.devices[devices].into(), FIRST_SEQ, window);
-    Connection { number, phase: Phase::Down(Duration::ZERO), talk, stream, backoff: BACKOFF_MIN }
 }

@@ -11,8 +11,8 @@ fn a_signal_is_a_pure_function_of_seed_and_time() {
 
 #[test]
 fn known_readings_stay_as_they_are() {
-    // A change of the formula would make every older acked-set log and demo database look corrupt.
-    assert_eq!(TEMPERATURE.value(1, 1_700_000_000_000).to_bits(), TEMPERATURE.value(1, 1_700_000_000_000).to_bits());
+    // A change of the formula would make a demo that is started again jump.
+    assert_eq!(TEMPERATURE.value(1, 1_700_000_000_000), 9.3);
     assert_eq!(Signal::level(12.0).daily(6.0, 14).value(1, 14 * HOUR), 18.0);
     assert_eq!(Signal::level(12.0).daily(6.0, 14).value(1, 2 * HOUR), 6.0);
 }
