@@ -233,6 +233,7 @@ fn data<'a>(
 }
 
 /// Any value; a container is read over whole and only named.
+#[inline]
 fn value<'a: 'b, 'b>(
     items: &mut impl Items<'a>,
     depth: usize,
@@ -242,25 +243,31 @@ fn value<'a: 'b, 'b>(
     finish(item, items, depth)
 }
 
-/// Reads over what belongs to an item inside a container of this depth. Recursion is bounded by [`PAYLOAD_DEPTH_MAX`].
+/// Reads over what belongs to an item inside a container of this depth.
+#[inline]
 fn finish<'a, 'b>(item: Item<'b>, items: &mut impl Items<'a>, depth: usize) -> Result<Scalar<'b>, Failure> {
-    let (len, per_member, found) = match item {
-        Item::Scalar(scalar) => return Ok(scalar),
-        Item::Bytes(_) => return Ok(Scalar::Bytes),
-        Item::Map(len) => (len, 2, Scalar::Object),
-        Item::Array(len) => (len, 1, Scalar::Array),
-        Item::Tag(_) => (Some(1), 1, Scalar::Extension),
-        Item::Break => return Err(unexpected_break(items)),
-    };
-    let mut members = Container::open(len, depth + 1, items)?;
-    while members.more(items) {
-        for _ in 0..per_member {
-            value(items, depth + 1, &mut Vec::new())?;
-        }
+    match item {
+        Item::Scalar(scalar) => Ok(scalar),
+        Item::Bytes(_) => Ok(Scalar::Bytes),
+        Item::Map(len) => skip(items, len, 2, depth + 1).map(|()| Scalar::Object),
+        Item::Array(len) => skip(items, len, 1, depth + 1).map(|()| Scalar::Array),
+        Item::Tag(_) => skip(items, Some(1), 1, depth + 1).map(|()| Scalar::Extension),
+        Item::Break => Err(unexpected_break(items)),
     }
-    Ok(found)
 }
 
+/// Reads over a container of this depth. Recursion is bounded by [`PAYLOAD_DEPTH_MAX`].
+fn skip<'a>(items: &mut impl Items<'a>, len: Option<usize>, per_member: usize, depth: usize) -> Result<(), Failure> {
+    let mut members = Container::open(len, depth, items)?;
+    while members.more(items) {
+        for _ in 0..per_member {
+            value(items, depth, &mut Vec::new())?;
+        }
+    }
+    Ok(())
+}
+
+#[cold]
 fn unexpected_break<'a>(items: &impl Items<'a>) -> Failure {
     Failure::not_well_formed(items.at(), "a break where a value should be")
 }

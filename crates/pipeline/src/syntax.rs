@@ -5,6 +5,9 @@ use model::{Format, Reason};
 use crate::binary::{self, Cbor, MessagePack};
 use crate::json;
 
+#[cfg(test)]
+mod tests;
+
 /// A body that is not well-formed in its format.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{what} at byte {offset}")]

@@ -32,7 +32,7 @@ use runs::{Minute, day};
 use wide::Wide;
 
 /// What decides whether a message was seen before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Identity {
     Boot {
         boot: u32,

@@ -77,6 +77,7 @@ fn negative(value: i128) -> Scalar<'static> {
 }
 
 impl<'a> Items<'a> for Cbor<'a> {
+    #[inline(always)]
     fn next<'b>(&mut self, scratch: &'b mut Vec<u8>) -> Result<Item<'b>, Failure>
     where
         'a: 'b,

@@ -21,6 +21,7 @@ pub struct Failure {
 }
 
 impl Failure {
+    #[cold]
     pub fn not_well_formed(offset: usize, what: impl Into<String>) -> Self {
         Self { reason: Reason::NotWellFormed, offset, what: what.into() }
     }
@@ -40,12 +41,20 @@ impl Failure {
     }
 }
 
-/// A JSON pointer (RFC 6901) of these parts.
+/// Characters of one part that a path shows: what a device invents does not fill the lists of dead letters.
+const PART_CHARS_MAX: usize = 128;
+
+/// A JSON pointer (RFC 6901) of these parts; overlong ones are cut.
 pub fn pointer(parts: &[&[u8]]) -> String {
     let mut path = String::new();
     for part in parts {
         path.push('/');
-        path.push_str(&String::from_utf8_lossy(part).replace('~', "~0").replace('/', "~1"));
+        let text = String::from_utf8_lossy(part);
+        let mut rest = text.chars();
+        path.push_str(&rest.by_ref().take(PART_CHARS_MAX).collect::<String>().replace('~', "~0").replace('/', "~1"));
+        if rest.next().is_some() {
+            path.push('…');
+        }
     }
     path
 }

@@ -105,9 +105,8 @@ impl<'s> Sink<'s> {
     pub fn end_shaped(&mut self, bytes: Range<usize>, mark: &Mark, draft: Draft) {
         let metrics = mark.metrics..self.drafts.metrics.len();
         let tags = mark.tags..self.drafts.tags.len();
-        self.draft = Draft { bytes, metrics, tags, ..draft };
-        self.sort_tags();
-        self.drafts.messages.push(std::mem::take(&mut self.draft));
+        self.sort_tags(tags.clone());
+        self.drafts.messages.push(Draft { bytes, metrics, tags, ..draft });
     }
 
     /// Whether shapes are for these messages.
@@ -337,18 +336,18 @@ impl<'s> Sink<'s> {
     }
 
     fn duplicate_tag(&mut self) -> Option<String> {
-        self.sort_tags();
+        self.sort_tags(self.draft.tags.clone());
         let tags = &self.drafts.tags[self.draft.tags.clone()];
         let name = |tag: &Tag| self.drafts.text(tag.name);
         let twice = tags.windows(2).find(|pair| name(&pair[0]) == name(&pair[1]))?;
         Some(pointer(&[b"tags", name(&twice[0])]))
     }
 
-    fn sort_tags(&mut self) {
-        if self.draft.tags.len() > 1 {
+    fn sort_tags(&mut self, range: Range<usize>) {
+        if range.len() > 1 {
             let Drafts { tags, text, .. } = &mut *self.drafts;
             let name = |tag: &Tag| &text[tag.name.start as usize..][..tag.name.len as usize];
-            tags[self.draft.tags.clone()].sort_unstable_by(|a, b| name(a).cmp(name(b)));
+            tags[range].sort_unstable_by(|a, b| name(a).cmp(name(b)));
         }
     }
 

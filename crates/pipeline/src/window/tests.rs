@@ -1,4 +1,4 @@
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use model::limits::DEDUP_RECENT_MAX;
 use proptest::prelude::*;
@@ -249,9 +249,10 @@ fn regular_steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-/// Within a day the windows and the plain rules agree on every message.
-fn agrees(steps: Vec<Step>) -> Result<(), TestCaseError> {
+/// Within a day, whenever it begins, the windows and the plain rules agree on every message.
+fn agrees(steps: Vec<Step>, start_hour: i64) -> Result<(), TestCaseError> {
     let (mut windows, mut naive, mut sent, mut hours) = (windows(), Naive::default(), Vec::new(), 0);
+    pass(&mut windows, start_hour);
     for step in steps {
         let message = match step {
             Step::Send(message) => message,
@@ -278,13 +279,40 @@ fn agrees(steps: Vec<Step>) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn windows_follow_the_rules_under_any_traffic(steps in steps()) {
-        agrees(steps)?;
+    fn windows_follow_the_rules_under_any_traffic(steps in steps(), start_hour in 0..60_i64) {
+        agrees(steps, start_hour)?;
     }
 
     #[test]
-    fn windows_follow_the_rules_under_real_traffic(steps in regular_steps()) {
-        agrees(steps)?;
+    fn windows_follow_the_rules_under_real_traffic(steps in regular_steps(), start_hour in 0..60_i64) {
+        agrees(steps, start_hour)?;
+    }
+
+    #[test]
+    fn over_days_the_last_one_is_always_seen(
+        steps in prop::collection::vec((0..6_i64, any::<bool>(), 0..3_u32, 0..60_u64, any::<bool>()), 0..200),
+    ) {
+        let (mut windows, mut restored) = (windows(), windows());
+        let (mut admitted, mut hour) = (HashMap::new(), 0);
+        for (hours, with_boot, choice, number, restore) in steps {
+            if restore {
+                let mut bytes = Vec::new();
+                restored.encode(&mut bytes);
+                restored = Windows::decode(&mut Reader(&bytes)).expect("decodes");
+            }
+            [&mut windows, &mut restored].into_iter().for_each(|windows| pass(windows, hours));
+            hour += hours;
+            let message = if with_boot { boot(choice, number) } else { ts(number as i64, number) };
+            let fresh = windows.admit(0, &message);
+            prop_assert_eq!(restored.admit(0, &message), fresh);
+            let before = admitted.get(&message).copied();
+            prop_assert!(fresh || before.is_some(), "{:?} was never sent", message);
+            prop_assert!(!fresh || before.is_none_or(|before| hour - before > 24), "{:?} is not a day old", message);
+            if fresh {
+                admitted.insert(message, hour);
+            }
+        }
+        prop_assert_eq!(windows.slots, restored.slots);
     }
 
     #[test]

@@ -92,6 +92,9 @@ fn every_rejection_says_why_and_where() {
     check_rejected(r#"{"metrics":{"a":null}}"#, "metric-type /metrics/a | found null");
     check_rejected(r#"{"metrics":{"a/b~":{}}}"#, "metric-type /metrics/a~1b~0 | found an object");
     check_rejected(r#"{"metrics":{"":1}}"#, "metric-name /metrics/ | 0 bytes");
+    let long = "x".repeat(129);
+    let path = format!("metric-name /metrics/{}… | 129 bytes", "x".repeat(128));
+    check_rejected(&format!(r#"{{"metrics":{{"{long}":1}}}}"#), &path);
     check_rejected(r#"{"metrics":{"a":1e400}}"#, "number-not-finite /metrics/a | found inf");
     check_rejected(r#"{"metrics":{"a":9007199254740993}}"#, "number-not-exact /metrics/a | found 9007199254740993");
     check_rejected(r#"{"metrics":{"a":1,"b":2,"a":1}}"#, "duplicate-field /metrics/a |");
