@@ -8,10 +8,12 @@ use std::ops::Range;
 use model::{Reason, ValueKind};
 
 mod fault;
+mod scalar;
 mod sink;
 
 pub use fault::{Failure, Fault, pointer};
-pub use sink::{Field, Scalar, Sink};
+pub use scalar::Scalar;
+pub use sink::{Field, Sink};
 
 /// A part of [`Drafts::text`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -5,16 +5,19 @@
 //!
 //! It never does I/O, never spawns, never returns an error for what a device sent, and never looks into other stages.
 
-mod binary;
-mod devices;
-mod draft;
-mod json;
-mod output;
 mod pipeline;
 mod plan;
-mod syntax;
+
+mod binary;
+mod draft;
+mod json;
+
+mod devices;
 mod tables;
 mod window;
+
+mod output;
+mod syntax;
 
 pub use output::{Counts, Defect, Output};
 pub use pipeline::{Pipeline, RestoreError};

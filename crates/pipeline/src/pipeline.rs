@@ -36,7 +36,7 @@ pub struct Pipeline {
     windows: Windows,
     /// Memory that is kept from payload to payload; no state.
     work: Work,
-    /// A payload with these bytes makes a test's pipeline panic.
+    /// A payload or message with these bytes makes a test's pipeline panic.
     #[cfg(test)]
     poison: Option<&'static [u8]>,
 }
@@ -227,7 +227,7 @@ impl Pipeline {
     /// Reads a payload into the drafts; `false` if it was rejected whole.
     fn read(&mut self, payload: &Payload<'_>, output: &mut Output) -> bool {
         #[cfg(test)]
-        assert_ne!(self.poison, Some(payload.bytes), "poison");
+        self.panic_on_poison(payload.bytes);
         let table = &mut self.tables.list[payload.route.table as usize];
         let work = &mut self.work;
         let mut sink = Sink::new(&mut work.drafts, &mut table.names, payload.kind, table.plan.unknown_fields);
@@ -245,6 +245,11 @@ impl Pipeline {
             return false;
         }
         true
+    }
+
+    #[cfg(test)]
+    fn panic_on_poison(&self, bytes: &[u8]) {
+        assert_ne!(self.poison, Some(bytes), "poison");
     }
 
     /// Ends the batch: rows get the layout that has all their columns.

@@ -22,6 +22,8 @@ pub struct Scratch {
 impl Pipeline {
     /// Accepts or rejects one message of the drafts.
     pub(super) fn accept(&mut self, payload: &Payload<'_>, number: usize, output: &mut Output) {
+        #[cfg(test)]
+        self.panic_on_poison(&payload.bytes[self.work.drafts.messages[number].bytes.clone()]);
         let fault = self.work.drafts.messages[number].fault.take().map(|fault| *fault);
         let work = &mut self.work;
         let draft = &work.drafts.messages[number];

@@ -346,6 +346,18 @@ fn a_message_that_panics_is_isolated() {
 }
 
 #[test]
+fn an_element_that_panics_leaves_the_others() {
+    let mut pipeline = pipeline(UnknownFields::Drop);
+    poisoned(&mut pipeline, br#"{"ts":2,"metrics":{"a":2}}"#);
+    let array = br#"[{"ts":1,"metrics":{"a":1}},{"ts":2,"metrics":{"a":2}},{"ts":3,"metrics":{"a":3}}]"#;
+    let mut output = Output::default();
+    process(&mut pipeline, &batch(RECEIVED, &[], &[(key(0), array.to_vec())]), &mut output);
+    let expect = ["1-0 d0 ts=1 a=1.0", "1-2 d0 ts=3 a=3.0", r#"1-1 poison | | {"ts":2,"metrics":{"a":2}}"#];
+    assert_eq!(lines(&output), expect);
+    assert_eq!(output.defects, [Defect::Poison { offset: 1, index: 1 }]);
+}
+
+#[test]
 fn a_row_that_a_panic_left_half_done_is_taken_back() {
     let mut pipeline = pipeline(UnknownFields::Drop);
     let mut output = Output::default();
