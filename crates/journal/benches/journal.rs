@@ -1,5 +1,6 @@
 //! What a durable message costs: batches of 80-byte messages on the real disk, with 1 to 8 commits in flight, in new
-//! segments and in recycled ones. Prints nanoseconds of wall time per message, commits and bytes per second.
+//! segments and in recycled ones. Prints nanoseconds of wall time and of CPU time (all threads, kernel included) per
+//! message, commits and bytes per second.
 //!
 //! `cargo bench -p journal` (in the system's temporary directory, or below `BENCH_DIR`).
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -16,7 +17,7 @@ const MESSAGE_BYTES: usize = 80;
 const COMMITS: u64 = 4000;
 
 fn main() {
-    println!("batch      segments  in flight  ns/message  commits/s   MB/s");
+    println!("batch      segments  in flight  ns/message  cpu ns  commits/s   MB/s");
     for batch_bytes in [128 << 10, 32 << 10, 4 << 10] {
         for commits_in_flight_max in [1, 2, 4, 8] {
             measure(batch_bytes, commits_in_flight_max);
@@ -36,18 +37,28 @@ fn measure(batch_bytes: usize, commits_in_flight_max: usize) {
     let log = journal.log(Topic::Raw, Partition(0)).unwrap();
     let pool = BatchPool::default();
     for segments in ["new", "recycled"] {
-        let start = clock.monotonic();
+        let (start, cpu_start) = (clock.monotonic(), cpu_seconds());
         let messages = commit_all(&log, &pool, batch_bytes);
+        let cpu_seconds = cpu_seconds() - cpu_start;
         let seconds = (clock.monotonic() - start).as_secs_f64();
         println!(
-            "{:>4} KiB   {segments:<8}  {commits_in_flight_max:>9}  {:>10.1}  {:>9.0}  {:>5.0}",
+            "{:>4} KiB   {segments:<8}  {commits_in_flight_max:>9}  {:>10.1}  {:>6.1}  {:>9.0}  {:>5.0}",
             batch_bytes >> 10,
             seconds * 1e9 / messages as f64,
+            cpu_seconds * 1e9 / messages as f64,
             COMMITS as f64 / seconds,
             (COMMITS * batch_bytes as u64) as f64 / seconds / 1e6,
         );
         log.trim(log.durable()).unwrap();
     }
+}
+
+/// CPU time of this process so far (proc(5): ticks of 10 ms).
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let behind_name = stat.rsplit(')').next().unwrap();
+    let ticks = behind_name.split_whitespace().skip(11).take(2);
+    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
 /// Commits as a gateway does: whenever a slot is free. Returns the messages that are durable.

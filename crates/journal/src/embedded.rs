@@ -7,16 +7,17 @@
 //! Invariants: the watermark moves in the order of offsets and stops for ever when a write or a sync failed; a batch is
 //! visible to readers only below it; a segment is recycled only when a later one is durable; every thread syncs through
 //! a file handle of its own, because a failed write-back is reported to each handle once, and through a shared one the
-//! thread that it concerns might not hear of it.
+//! thread that it concerns might not hear of it. The handles are opened when the segment is made ready: when descriptors
+//! run out, the log refuses instead of failing a commit.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use model::{Batch, Clock, Disk, Offset, Partition};
+use model::{Batch, Clock, Disk, DiskFile, Offset, OpenMode, Partition};
 
 use crate::recovery::LogRecovery;
 use crate::retention::Retention;
@@ -31,8 +32,6 @@ mod keeper;
 mod open;
 mod read;
 mod segment;
-#[cfg(test)]
-mod tests;
 mod trim;
 
 use derived::Writer;
@@ -116,10 +115,10 @@ struct State {
 }
 
 /// A segment file that is ready to be begun.
-#[derive(Clone, Copy, Debug)]
 struct Prepared {
     id: SegmentId,
     generation: u64,
+    files: Vec<Arc<dyn DiskFile>>,
 }
 
 /// A file to make a segment from.
@@ -265,15 +264,16 @@ impl Drop for EmbeddedLog {
 
 /// Starts the sync threads and the keeper.
 fn spawn(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, Error> {
-    let start = |name: String, run: fn(&Shared)| {
+    let start = |name: String, run: Box<dyn FnOnce(&Shared) + Send>| {
         let (shared, dir) = (shared.clone(), shared.dir.clone());
         let thread = std::thread::Builder::new().name(name).stack_size(THREAD_STACK_BYTES);
         thread.spawn(move || run(&shared)).map_err(Error::io("start a thread for", &dir))
     };
     let name = format!("{}-{}", shared.topic, shared.partition.0);
-    let mut threads = vec![start(format!("{name}-keeper"), keeper::run)?];
+    let mut threads = vec![start(format!("{name}-keeper"), Box::new(keeper::run))?];
     for number in 0..shared.commits_max {
-        threads.push(start(format!("{name}-sync-{number}"), commit::run)?);
+        let run = Box::new(move |shared: &Shared| commit::run(shared, number));
+        threads.push(start(format!("{name}-sync-{number}"), run)?);
     }
     Ok(threads)
 }
@@ -281,6 +281,12 @@ fn spawn(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, Error> {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
+    }
+
+    /// Handles on a segment, one for each thread that writes to it.
+    fn open_files(&self, path: &Path) -> std::io::Result<Vec<Arc<dyn DiskFile>>> {
+        let count = if self.topic.derived() { 1 } else { self.commits_max };
+        (0..count).map(|_| Ok(self.disk.open(path, OpenMode::ReadWrite)?.into())).collect()
     }
 
     /// How long the log has been open, over all its lives.

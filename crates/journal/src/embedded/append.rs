@@ -12,6 +12,9 @@ use crate::{Append, Error, SegmentId};
 /// What a batch takes at most that is not one giant payload.
 pub(super) const BATCH_ROOM: u64 = (limits::BATCH_BYTES_MAX + limits::PAYLOAD_BYTES_MAX) as u64;
 
+/// How far back a roll looks for segments to finish: what the commits in flight can reach over, and more.
+const FINISH_SEGMENTS: usize = 16;
+
 /// Bytes that may be accepted and not durable before no slot counts as free: as much as the commits in flight can be.
 /// More than commits hold it, when a late one keeps those behind it from becoming durable.
 pub(super) fn pending_bytes_max(commits_max: usize) -> usize {
@@ -65,6 +68,13 @@ impl Shared {
         Ok(())
     }
 
+    /// Closes the writers' handles on segments in which everything is durable; a few segments have theirs open at most.
+    fn finish_durable(&self, state: &State) {
+        let durable = self.watermark.get();
+        let closed = state.segments.iter().zip(state.segments.iter().skip(1)).rev().take(FINISH_SEGMENTS);
+        closed.filter(|(_, next)| next.base <= durable).for_each(|(segment, _)| segment.finish());
+    }
+
     /// Begins the segment that was made ready. Its beginning is written with its first frame.
     pub(super) fn roll(&self, state: &mut State) -> Result<(), Error> {
         let Some(prepared) = state.prepared.take() else {
@@ -80,7 +90,10 @@ impl Shared {
             place: state.place(),
             log_time: self.log_time(),
         };
-        state.segments.push_back(Arc::new(Segment::new(begin)));
+        self.finish_durable(state);
+        let segment = Segment::new(begin);
+        segment.start(prepared.files);
+        state.segments.push_back(Arc::new(segment));
         state.position = SEGMENT_HEAD_BYTES;
         state.begin = true;
         Ok(())

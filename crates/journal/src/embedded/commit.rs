@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use model::{Batch, DiskFile, OpenMode};
+use model::Batch;
 
 use super::{Queued, Shared, State};
+use crate::Error;
 use crate::frame::Header;
 use crate::segment::BEGINNING_AT;
-use crate::{Error, SegmentId};
 
-/// A thread's own handle on the segment that it wrote to last.
-type Handle = Option<(SegmentId, Box<dyn DiskFile>)>;
-
-/// Commits until the log is closed and nothing waits, or it is poisoned.
-pub(super) fn run(shared: &Shared) {
-    let mut handle = None;
+/// Commits, as thread `number`, until the log is closed and nothing waits, or it is poisoned.
+pub(super) fn run(shared: &Shared, number: usize) {
     while let Some(mut frames) = shared.take() {
-        match write(shared, &mut handle, &mut frames) {
+        match write(shared, number, &mut frames) {
             Ok(()) => shared.complete(frames),
             Err(error) => {
                 shared.poison(&mut shared.state(), error);
@@ -28,15 +24,9 @@ pub(super) fn run(shared: &Shared) {
 }
 
 /// Writes frames of one segment and syncs.
-fn write(shared: &Shared, handle: &mut Handle, frames: &mut [Queued]) -> Result<(), Error> {
+fn write(shared: &Shared, number: usize, frames: &mut [Queued]) -> Result<(), Error> {
     let Some(segment) = frames.first().map(|frame| frame.segment.clone()) else { return Ok(()) };
-    let file = match handle {
-        Some((id, file)) if *id == segment.id => file,
-        _ => {
-            let opened = shared.disk.open(&segment.path, OpenMode::ReadWrite);
-            &mut handle.insert((segment.id, opened.map_err(Error::io("open", &segment.path))?)).1
-        }
-    };
+    let file = segment.file(number);
     for frame in frames {
         let watermark = shared.watermark.get();
         if frame.begin {

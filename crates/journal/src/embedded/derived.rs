@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use model::{Batch, DiskFile, OpenMode};
+use model::{Batch, DiskFile};
 
 use super::segment::Segment;
 use super::{Shared, State};
@@ -11,11 +11,11 @@ use crate::frame::Header;
 use crate::segment::{self as layout, BEGINNING_AT};
 use crate::{Append, Error, SegmentId};
 
-/// The files that a derived log writes to.
+/// What a derived log's appender has written to.
 #[derive(Default)]
 pub(super) struct Writer {
-    /// Handles on the segments that hold unsynced frames, the current one last.
-    open: Vec<(Arc<Segment>, Arc<dyn DiskFile>)>,
+    /// The segments that hold unsynced frames, the current one last.
+    unsynced: Vec<(Arc<Segment>, Arc<dyn DiskFile>)>,
 }
 
 impl Shared {
@@ -68,7 +68,7 @@ impl Shared {
             let state = self.state();
             (state.end, state.position, state.begin)
         };
-        let file = writer.file(self, segment)?;
+        let file = writer.file(segment);
         let synced = self.synced.load(Ordering::Acquire);
         if begin {
             let beginning = segment.beginning(synced).encode();
@@ -106,7 +106,7 @@ impl Shared {
             if let Some(poison) = &state.poison {
                 return Err(poison.clone());
             }
-            (std::mem::take(&mut writer.open), state.end)
+            (std::mem::take(&mut writer.unsynced), state.end)
         };
         for (segment, file) in &files {
             if let Err(error) = file.sync_data().map_err(Error::io("sync", &segment.path)) {
@@ -122,16 +122,12 @@ impl Shared {
 }
 
 impl Writer {
-    fn file(&mut self, shared: &Shared, segment: &Arc<Segment>) -> Result<Arc<dyn DiskFile>, Error> {
-        match self.open.last() {
-            Some((open, file)) if open.id == segment.id => Ok(file.clone()),
-            _ => {
-                let file = shared.disk.open(&segment.path, OpenMode::ReadWrite);
-                let file: Arc<dyn DiskFile> = file.map_err(Error::io("open", &segment.path))?.into();
-                self.open.push((segment.clone(), file.clone()));
-                Ok(file)
-            }
+    fn file(&mut self, segment: &Arc<Segment>) -> Arc<dyn DiskFile> {
+        let file = segment.file(0);
+        if self.unsynced.last().is_none_or(|(last, _)| last.id != segment.id) {
+            self.unsynced.push((segment.clone(), file.clone()));
         }
+        file
     }
 }
 

@@ -78,23 +78,41 @@ impl Shared {
     /// Makes a file ready to be segment `id`, from a spare or a new one: allocated, identified, named, all of it synced.
     pub(super) fn prepare(&self, id: SegmentId, spare: Spare) -> Result<Prepared, Failure> {
         let (from, to) = (segment::spare_path(&self.dir, spare.number), segment::path(&self.dir, id));
+        if !spare.recycled {
+            let made = self.disk.open(&from, OpenMode::CreateNew).map_err(Error::io("create", &from));
+            made.map_err(|error| Failure::Obstacle { error, left: None })?;
+        }
+        let left = Some(spare.number);
+        let files = self.open_files(&from).map_err(Error::io("open", &from));
+        let files = files.map_err(|error| Failure::Obstacle { error, left })?;
         let generation = segment::random_generation();
-        let renamed = self.write_head(&from, id, generation, spare.recycled).and_then(|()| {
+        let named = self.write_head(files[0].as_ref(), &from, id, generation, spare.recycled).and_then(|()| {
             let renamed = self.disk.rename(&from, &to);
             renamed.map_err(Error::io("rename", &from))
         });
-        if let Err(error) = renamed {
-            let left = self.disk.remove(&from).is_err().then_some(spare.number);
+        if let Err(error) = named {
+            let left = left.filter(|_| self.disk.remove(&from).is_err());
             return Err(Failure::Obstacle { error, left });
         }
-        self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir)).map_err(Failure::Poison)?;
-        Ok(Prepared { id, generation })
+        match self.disk.sync_dir(&self.dir) {
+            Ok(()) => Ok(Prepared { id, generation, files }),
+            // Nothing was synced, so nothing failed: the file goes back to the spares.
+            Err(error) if is_out_of_descriptors(&error) && self.disk.rename(&to, &from).is_ok() => {
+                Err(Failure::Obstacle { error: Error::io("sync", &self.dir)(error), left })
+            }
+            Err(error) => Err(Failure::Poison(Error::io("sync", &self.dir)(error))),
+        }
     }
 
-    fn write_head(&self, path: &Path, id: SegmentId, generation: u64, recycled: bool) -> Result<(), Error> {
-        let mode = if recycled { OpenMode::ReadWrite } else { OpenMode::CreateNew };
-        let file = self.disk.open(path, mode).map_err(Error::io("open", path))?;
-        self.fill(file.as_ref(), recycled).map_err(Error::io("allocate", path))?;
+    fn write_head(
+        &self,
+        file: &dyn DiskFile,
+        path: &Path,
+        id: SegmentId,
+        generation: u64,
+        recycled: bool,
+    ) -> Result<(), Error> {
+        self.fill(file, recycled).map_err(Error::io("allocate", path))?;
         let identity = Identity {
             topic: self.topic,
             partition: self.partition,
@@ -131,4 +149,9 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Opening a directory to sync it fails when there is no descriptor left (ENFILE, EMFILE).
+pub(super) fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }

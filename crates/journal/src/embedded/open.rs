@@ -1,6 +1,7 @@
 //! From a directory to a log that takes batches.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -14,10 +15,10 @@ use crate::recovery::repair::{self, Repaired};
 use crate::recovery::survey::{self, Depth, Survey, Surveyed};
 use crate::recovery::verdict::{self, Verdict};
 use crate::recovery::{self, LogRecovery};
-use crate::segment::SEGMENT_HEAD_BYTES;
+use crate::segment::{self, SEGMENT_HEAD_BYTES};
 use crate::tail::Tail;
 use crate::watermark::Watermark;
-use crate::{Error, JournalConfig, Topic};
+use crate::{Error, JournalConfig, SegmentId, Topic};
 
 /// Recovers a log, or makes an empty one.
 pub(super) fn open(
@@ -41,9 +42,9 @@ pub(super) fn open(
         end: verdict.end,
         torn_bytes: verdict.torn_bytes,
         torn_batches: verdict.torn_batches,
-        torn_at: verdict.torn_at,
-        corrupt: verdict.corrupt,
-        damage: survey.damage().chain(repaired.damage).collect(),
+        torn_at: verdict.torn_at.clone(),
+        corrupt: verdict.corrupt.clone(),
+        damage: survey.damage().chain(repaired.damage.iter().cloned()).collect(),
         rewritten: repaired.rewritten,
     };
     let log_time = survey.log_time();
@@ -68,8 +69,23 @@ pub(super) fn open(
         writer: Mutex::default(),
         upkeep: Mutex::default(),
     };
+    open_files(&shared, &verdict, repaired.prepared)?;
     make_ready(&shared)?;
     Ok((shared, recovered))
+}
+
+/// Opens the files that are written to: the current segment's, and those of one that was made ready before.
+fn open_files(shared: &Shared, verdict: &Verdict, prepared: Option<(SegmentId, u64)>) -> Result<(), Error> {
+    let mut state = shared.state();
+    let open = |path: &Path| shared.open_files(path).map_err(Error::io("open", path));
+    if let (Some(current), Some(_)) = (state.segments.back(), verdict.resume_at) {
+        current.start(open(&current.path)?);
+    }
+    if let Some((id, generation)) = prepared {
+        let files = open(&segment::path(&shared.dir, id))?;
+        state.prepared = Some(Prepared { id, generation, files });
+    }
+    Ok(())
 }
 
 /// Lets the first append succeed. A full disk is no reason not to open: what is there can be read.
@@ -93,7 +109,7 @@ fn build_state(survey: &Survey, verdict: &Verdict, repaired: &Repaired) -> State
         position: verdict.resume_at.unwrap_or(u64::MAX),
         end: verdict.end,
         begin: verdict.resume_at == Some(SEGMENT_HEAD_BYTES),
-        prepared: repaired.prepared.map(|(id, generation)| Prepared { id, generation }),
+        prepared: None,
         obstacle: None,
         retry: false,
         spares: repaired.spares.clone(),

@@ -26,6 +26,8 @@ pub(super) struct Segment {
     /// Where it begins in bytes since the log's oldest segment at open: lag is measured in places.
     pub(super) place: u64,
     pub(super) log_time: Duration,
+    /// One for each thread that writes, until everything in it is durable.
+    files: Mutex<Vec<Arc<dyn DiskFile>>>,
     reader: OnceLock<Arc<dyn DiskFile>>,
     index: Mutex<Index>,
 }
@@ -66,9 +68,26 @@ impl Segment {
             file_bytes: begin.file_bytes,
             place: begin.place,
             log_time: begin.log_time,
+            files: Mutex::default(),
             reader: OnceLock::new(),
             index: Mutex::default(),
         }
+    }
+
+    /// Takes the handles of the threads that write.
+    pub(super) fn start(&self, files: Vec<Arc<dyn DiskFile>>) {
+        *self.files() = files;
+    }
+
+    /// The handle of the writing thread `number`.
+    pub(super) fn file(&self, number: usize) -> Arc<dyn DiskFile> {
+        let files = self.files();
+        files.get(number).expect("a segment that is written to has its files open").clone()
+    }
+
+    /// Closes the writers' handles: nothing is written here any more.
+    pub(super) fn finish(&self) {
+        self.files().clear();
     }
 
     /// The head record that goes with the first frame.
@@ -149,6 +168,10 @@ impl Segment {
         }
         let file = disk.open(&self.path, OpenMode::Read).map_err(Error::io("open", &self.path))?;
         Ok(self.reader.get_or_init(|| file.into()).clone())
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<Arc<dyn DiskFile>>> {
+        self.files.lock().expect("no holder of this lock panics")
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use model::Offset;
 
 use super::Shared;
+use super::keeper::is_out_of_descriptors;
 use super::segment::Segment;
 use crate::retention::{self, SegmentFacts};
 use crate::segment as layout;
@@ -69,8 +70,14 @@ impl Shared {
             None => self.disk.remove(&path),
         }
         .map_err(Error::io("let go of", &path))?;
-        let synced = self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir));
+        let synced = self.disk.sync_dir(&self.dir);
+        let out_of_descriptors = synced.as_ref().is_err_and(is_out_of_descriptors);
+        let synced = synced.map_err(Error::io("sync", &self.dir));
         let mut state = self.state();
+        if out_of_descriptors {
+            // Nothing was synced, so nothing failed. The next trim syncs this name too; the file is found at next open.
+            return synced;
+        }
         if let Err(error) = synced {
             self.poison(&mut state, error.clone());
             drop(state);

@@ -89,6 +89,22 @@ pub(crate) struct Surveyed {
 }
 
 impl Surveyed {
+    /// A segment with both heads intact.
+    #[cfg(test)]
+    pub(super) fn sound(id: SegmentId, identity: Identity, beginning: Option<Beginning>, scan: Option<Scan>) -> Self {
+        Self {
+            id,
+            path: segment::path(Path::new("/log"), id),
+            identity: Some(identity),
+            beginning,
+            generation: Some(identity.generation),
+            base: beginning.map(|beginning| beginning.base),
+            scan,
+            file_len: identity.file_bytes,
+            misplaced: false,
+        }
+    }
+
     /// Nothing in it can be read, although something is there.
     pub(crate) fn is_unreadable(&self) -> bool {
         self.generation.is_none()

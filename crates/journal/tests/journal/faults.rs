@@ -187,3 +187,31 @@ fn retention_by_age_does_not_follow_a_clock_that_jumps() {
     assert!(log.trim(u64::MAX).unwrap() > 0);
     assert_eq!(read_all(&log).last().unwrap(), &(30, 1, body(30, 3000)));
 }
+
+#[test]
+fn exhausted_descriptors_refuse_and_fail_no_commit() {
+    let disk = FaultDisk::new();
+    let (journal, log, _) = open_on(&disk).unwrap();
+    let derived = journal.log(Topic::DeadLetter, FIRST).unwrap();
+    append(&derived, 1, b"first");
+    begin(&disk, &log);
+    disk.faults().fail(Operation::Open, 1, u64::MAX, io::Error::from_raw_os_error(24).kind());
+    for log in [&log, &derived] {
+        let error = loop {
+            if let Err(error) = try_append(log, 1, &body(log.end(), 2000)) {
+                break error;
+            }
+        };
+        assert!(matches!(error, Error::Io { .. }) && log.poisoned().is_none(), "{error}");
+        log.sync().unwrap();
+        assert_eq!(log.durable(), log.end());
+    }
+    disk.faults().heal();
+    for log in [&log, &derived] {
+        while try_append(log, 1, b"goes on").is_err() {
+            std::thread::yield_now();
+        }
+        log.sync().unwrap();
+        assert_eq!(log.read(log.end() - 1, 100).unwrap()[0].batch.body(), b"goes on");
+    }
+}
