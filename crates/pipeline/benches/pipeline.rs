@@ -41,13 +41,31 @@ fn main() {
     for (name, format, payload) in cases {
         if name.contains(&only) {
             for devices in [1_000, 1_000_000] {
-                run(name, format, payload, devices);
+                let pipeline = run(name, format, payload, devices);
+                if name == cases[0].0 {
+                    snapshot(&pipeline);
+                }
             }
         }
     }
 }
 
-fn run(name: &str, format: Format, payload: Payload, devices: u64) {
+fn snapshot(pipeline: &Pipeline) {
+    let (clock, mut bytes) = (Clock::system(), Vec::new());
+    pipeline.snapshot(&mut bytes);
+    let written = clock.monotonic();
+    let restored = Pipeline::restore(&bytes).expect("a snapshot that was just made");
+    let read = clock.monotonic() - written;
+    assert_eq!(restored.position(), pipeline.position());
+    let bytes = bytes.len() as f64 / 1e6;
+    println!("  its snapshot: {bytes:.1} MB, written in {:.0} ms, restored in {:.0} ms", ms(written), ms(read));
+}
+
+fn ms(duration: std::time::Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn run(name: &str, format: Format, payload: Payload, devices: u64) -> Pipeline {
     let mut pipeline = Pipeline::new(Partition(0), Plan::default());
     let mut output = Output::default();
     bind(&mut pipeline, devices, &mut output);
@@ -76,6 +94,7 @@ fn run(name: &str, format: Format, payload: Payload, devices: u64) {
     println!(
         "{name:26} {devices:9} devices {median:7.1} ns median {best:7.1} ns best {state:7.1} bytes of state a device"
     );
+    pipeline
 }
 
 fn bind(pipeline: &mut Pipeline, devices: u64, output: &mut Output) {

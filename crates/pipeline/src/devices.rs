@@ -123,7 +123,13 @@ impl Devices {
     /// Fails where a device's table or slot is not among these, or a device has two slots.
     pub fn decode(reader: &mut Reader<'_>, tables: usize, windows: usize) -> Result<Self, Short> {
         let mut devices = Self::default();
-        for _ in 0..reader.u32()? {
+        let count = reader.u32()?;
+        // Each takes at least a byte.
+        let likely = reader.0.len().min(count as usize);
+        devices.routes.reserve_exact(likely);
+        devices.identities.reserve_exact(likely);
+        devices.slots.reserve(windows);
+        for _ in 0..count {
             let (identity, route) = match reader.u8()? {
                 0 => (Identity::Unbound, Route { table: NO_TABLE, slot: 0 }),
                 1 => {

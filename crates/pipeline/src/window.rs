@@ -200,7 +200,10 @@ impl Windows {
         let received = reader.u64()? as i64;
         windows.received = (reader.u8()? != 0).then_some(received);
         windows.sweep = reader.u32()? as usize;
-        for _ in 0..reader.u32()? {
+        let count = reader.u32()?;
+        // Each takes at least a byte.
+        windows.slots.reserve_exact(reader.0.len().min(count as usize));
+        for _ in 0..count {
             let slot = match reader.u8()? {
                 0 => Slot::Empty,
                 1 => Slot::Packed(Packed::decode(reader)?),
