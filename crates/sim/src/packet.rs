@@ -70,6 +70,11 @@ pub fn may_retry(reason: Reason) -> bool {
     later.contains(&reason)
 }
 
+/// Whether the reason speaks of the server's trouble, such as a disk that failed, and not of what was sent.
+pub fn is_trouble(reason: Reason) -> bool {
+    [Reason::UNSPECIFIED_ERROR, Reason::IMPLEMENTATION_SPECIFIC_ERROR].contains(&reason)
+}
+
 /// The front of a PUBLISH, up to the payload, with the places of what changes from one to the next.
 #[derive(Clone, Debug)]
 pub struct PublishHead {

@@ -38,13 +38,11 @@ impl Connection {
                 let client_id = format!("bench-{:x}-{number}", config.seed);
                 let keep_session = config.reconnect && qos == Qos::ExactlyOnce;
                 let login = Login { version, client_id, user, password, keep_session, keep_alive_s: KEEP_ALIVE_S };
-                let tenant = senders.tenant.to_string();
                 let window = if qos == Qos::AtMostOnce { u64::MAX / 2 } else { u64::from(config.window.min(65_535)) };
-                (Talk::Mqtt(MqttTalk::new(login, qos, tenant, config.shape, config.seed, config.boot)), window)
+                (Talk::Mqtt(MqttTalk::new(config, login, qos)), window)
             }
             Target::Http { address, array } => {
-                let host = address.to_string();
-                let talk = HttpTalk::new(&host, &password, single, array, config.shape, config.seed, config.boot);
+                let talk = HttpTalk::new(config, address, &password, single, array);
                 (Talk::Http(talk), u64::from(array.max(1)))
             }
         };

@@ -1,8 +1,11 @@
 //! One HTTP connection of the generator: a request at a time, kept alive.
 
+use std::net::SocketAddr;
+
 use anyhow::anyhow;
 use model::DeviceId;
 
+use super::LoadConfig;
 use super::connection::{Acked, Failure};
 use super::payload::{Shape, Template, device_key};
 use super::stream::{Portion, Stream};
@@ -17,6 +20,8 @@ pub struct HttpTalk {
     shape: Shape,
     seed: u64,
     boot: Option<u32>,
+    /// Also a server in trouble is tried again.
+    patient: bool,
     template: Option<Template>,
     body: Vec<u8>,
     /// Messages of the request that waits for its answer.
@@ -25,22 +30,15 @@ pub struct HttpTalk {
 
 impl HttpTalk {
     /// `device`: the device that the bearer token belongs to; none for an API key.
-    pub fn new(
-        host: &str,
-        bearer: &str,
-        device: Option<DeviceId>,
-        array: u32,
-        shape: Shape,
-        seed: u64,
-        boot: Option<u32>,
-    ) -> Self {
+    pub fn new(config: &LoadConfig, host: SocketAddr, bearer: &str, device: Option<DeviceId>, array: u32) -> Self {
+        let LoadConfig { shape, seed, boot, reconnect: patient, .. } = *config;
         let path = device.map_or("/v1/ingest".to_owned(), |device| format!("/v1/ingest/{device}"));
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {bearer}\r\n\
              Content-Type: application/json\r\nContent-Length: "
         );
         let (named, array) = (device.is_none(), u64::from(array.max(1)));
-        Self { head, named, array, shape, seed, boot, template: None, body: Vec::new(), waiting: 0 }
+        Self { head, named, array, shape, seed, boot, patient, template: None, body: Vec::new(), waiting: 0 }
     }
 
     pub fn hello(&mut self) {
@@ -100,7 +98,9 @@ impl HttpTalk {
         let said = || anyhow!("the server answered {}: {text}", answer.status);
         match answer.status {
             202 if accepted(answer.body) == Some(self.waiting) => {}
-            429 | 503 => return Err(Failure::Refused { number: Some(stream.acked()), why: said() }),
+            status if matches!(status, 429 | 503) || (status >= 500 && self.patient) => {
+                return Err(Failure::Refused { number: Some(stream.acked()), why: said() });
+            }
             _ => return Err(Failure::Fatal(said())),
         }
         let count = std::mem::take(&mut self.waiting);
@@ -147,7 +147,31 @@ fn accepted(body: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use model::TenantId;
+
     use super::*;
+    use crate::load::{Credential, Senders, Target};
+
+    fn config(device: DeviceId) -> LoadConfig {
+        let credential = Credential::Key("t".to_owned());
+        LoadConfig {
+            target: Target::Http { address: ([127, 0, 0, 1], 80).into(), array: 2 },
+            senders: Senders { tenant: TenantId::random(), devices: [device].into(), credential },
+            connections: 1,
+            window: 1,
+            rate: None,
+            shape: Shape::Two,
+            seed: 1,
+            boot: Some(1),
+            messages: Some(2),
+            duration: None,
+            threads: 1,
+            reconnect: false,
+            drain_max: Duration::ZERO,
+        }
+    }
 
     #[test]
     fn a_response_is_read_whole_or_not_at_all() {
@@ -165,9 +189,9 @@ mod tests {
     fn a_request_is_an_array_with_its_length() {
         let device = DeviceId::from_bytes([1; 16]);
         let mut stream = Stream::new([device].into(), 1, 2);
-        let mut talk = HttpTalk::new("h", "t", None, 2, Shape::Two, 1, Some(1));
+        let mut talk = HttpTalk::new(&config(device), ([127, 0, 0, 1], 80).into(), "t", None, 2);
         assert_eq!([talk.limit(&stream, 1), talk.limit(&stream, 5)], [0, 2]);
-        let portion = stream.take(2, 1_700_000_000_000, std::time::Duration::ZERO).unwrap();
+        let portion = stream.take(2, 1_700_000_000_000, Duration::ZERO).unwrap();
         let mut out = Vec::new();
         talk.send(&mut stream, portion, &mut out);
         let text = String::from_utf8(out).unwrap();

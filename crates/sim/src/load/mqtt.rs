@@ -6,10 +6,11 @@ use model::limits::MQTT_PACKET_BYTES_MAX;
 use mqtt::client::{self, Reply};
 use mqtt::{PropertyId, Qos, Reason};
 
+use super::LoadConfig;
 use super::connection::{Acked, Failure};
 use super::payload::{Shape, Template, device_key};
 use super::stream::{Portion, Stream};
-use crate::packet::{DUP, Login, PublishHead, may_retry};
+use crate::packet::{DUP, Login, PublishHead, is_trouble, may_retry};
 
 /// Packet ids go round from 1 to this, in step with the numbers of the stream.
 const IDS: u64 = 65_535;
@@ -27,6 +28,8 @@ pub struct MqttTalk {
     shape: Shape,
     seed: u64,
     boot: Option<u32>,
+    /// Also a server in trouble (not a mistake of ours) is tried again.
+    patient: bool,
     /// The packet with holes; none before the first message.
     packet: Option<Packet>,
 }
@@ -41,8 +44,13 @@ struct Packet {
 }
 
 impl MqttTalk {
-    pub fn new(login: Login, qos: Qos, tenant: String, shape: Shape, seed: u64, boot: Option<u32>) -> Self {
-        Self { login, qos, tenant, shape, seed, boot, packet: None }
+    pub fn new(config: &LoadConfig, login: Login, qos: Qos) -> Self {
+        let LoadConfig { shape, seed, boot, reconnect: patient, .. } = *config;
+        Self { login, qos, tenant: config.senders.tenant.to_string(), shape, seed, boot, patient, packet: None }
+    }
+
+    fn may_retry(&self, reason: Reason) -> bool {
+        may_retry(reason) || (self.patient && is_trouble(reason))
     }
 
     pub fn hello(&mut self, out: &mut Vec<u8>) {
@@ -165,12 +173,12 @@ impl MqttTalk {
             }
             Reply::Connack { reason, .. } => {
                 let why = anyhow!("the server refused the connection: {}", self.login.refusal(*reason));
-                Err(refused(None, self.login.may_retry(*reason), why))
+                Err(refused(None, self.login.may_retry(*reason) || self.may_retry(*reason), why))
             }
             Reply::Puback(ack) | Reply::Pubrec(ack) if ack.reason.is_failure() => {
                 let ahead = (u64::from(ack.packet_id) + IDS - u64::from(id_of(stream.acked()))) % IDS;
                 let why = anyhow!("the server refused a message: {}", ack.reason);
-                Err(refused(Some(stream.acked() + ahead), may_retry(ack.reason), why))
+                Err(refused(Some(stream.acked() + ahead), self.may_retry(ack.reason), why))
             }
             // With "packet identifier not found" the server had released it already, and its answer was lost.
             Reply::Pubcomp(ack) if ack.packet_id == id_of(stream.done()) && stream.complete(1) => Ok(false),
@@ -178,7 +186,7 @@ impl MqttTalk {
             Reply::Pingresp => Ok(false),
             Reply::Disconnect(bye) => {
                 let why = anyhow!("the server closed the connection: {}", bye.reason);
-                Err(if may_retry(bye.reason) { refused(None, true, why) } else { Failure::Lost(why) })
+                Err(if self.may_retry(bye.reason) { refused(None, true, why) } else { Failure::Lost(why) })
             }
             other => Err(Failure::Fatal(anyhow!("the server sent what a publisher does not expect: {other:?}"))),
         }
