@@ -5,6 +5,9 @@ import json
 import urllib.parse
 
 
+RIGHTS = ["ingest", "query", "devices", "schemas", "dead-letters", "admin"]
+
+
 class Api:
     def __init__(self, address, key):
         self.address = address
@@ -38,6 +41,14 @@ class Api:
         if status != 201:
             raise AssertionError(f"POST /v1/devices: {status} {body}")
         return body
+
+    def tenant(self, name):
+        """Another tenant with an administrator of its own: the HTTP face as that one sees it."""
+        for path, body in (("/v1/tenants", {"name": name}), ("/v1/keys", {"tenant": name, "name": "admin", "rights": RIGHTS})):
+            status, answer = self.request("POST", path, body)
+            if status != 201:
+                raise AssertionError(f"POST {path}: {status} {answer}")
+        return Api(self.address, answer["token"])
 
     def answers(self, device_id, metric, from_, to, **parameters):
         """All pages of a metrics query, as a list of bodies."""
