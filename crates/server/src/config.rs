@@ -132,6 +132,11 @@ section! {
     }
 }
 
+/// A CONNECT of usual length still fits.
+const PACKET_BYTES_LEAST: u64 = 1 << 10;
+/// A segment of the journal still holds one.
+const PACKET_BYTES_MOST: u64 = 64 << 20;
+
 fn any_address(port: u16) -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], port))
 }
@@ -238,6 +243,10 @@ impl Config {
             schemas: reader.section(),
             dev_anonymous: None,
         };
+        let MqttConfig { receive_maximum, packet_bytes_max, .. } = &config.mqtt;
+        reader.require("mqtt", "receive_maximum", *receive_maximum > 0, "at least 1 (MQTT 5, 3.2.2.3.3)");
+        let sizes = PACKET_BYTES_LEAST..=PACKET_BYTES_MOST;
+        reader.require("mqtt", "packet_bytes_max", sizes.contains(&packet_bytes_max.0), "from 1KiB to 64MiB");
         let mut mistakes = reader.finish();
         if !errors.is_empty() {
             // What a recovering parser makes of a broken file is a guess: only the syntax is reported.

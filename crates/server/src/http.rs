@@ -10,6 +10,7 @@ pub mod auth;
 pub mod body;
 pub mod inflate;
 pub mod ingest;
+mod leftover;
 pub mod ndjson;
 pub mod problem;
 pub mod routes;
@@ -19,7 +20,7 @@ pub mod times;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use journal::Log;
 use model::Clock;
 use model::limits::QUERIES_AT_ONCE_MAX;
@@ -32,7 +33,7 @@ use crate::line::normalized::NormalizedTopic;
 use crate::operations::Metrics;
 
 pub use auth::{Access, Caller, Context};
-pub use body::JsonBody;
+pub use body::{JsonBody, Turns};
 pub use problem::Problem;
 pub use routes::Route;
 
@@ -42,6 +43,8 @@ pub struct App {
     parts: Arc<Parts>,
     /// Turns of queries: so many run at once.
     queries: Arc<Semaphore>,
+    /// Turns of large bodies.
+    turns: Turns,
 }
 
 /// The parts that an [`App`] is made of.
@@ -59,11 +62,16 @@ pub struct Parts {
 
 impl App {
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE_MAX)) }
+        let queries = Arc::new(Semaphore::new(QUERIES_AT_ONCE_MAX));
+        Self { parts: Arc::new(parts), queries, turns: Turns::default() }
     }
 
     pub fn queries(&self) -> &Arc<Semaphore> {
         &self.queries
+    }
+
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 }
 
@@ -77,5 +85,7 @@ impl std::ops::Deref for App {
 
 /// The HTTP listener's router: every route of the API, bounded in time and counted.
 pub fn router(app: App) -> Router {
-    routes::router(crate::api::routes(), app.clone()).layer(from_fn_with_state(app, server::bound_and_count))
+    routes::router(crate::api::routes(), app.clone())
+        .layer(from_fn_with_state(app, server::bound_and_count))
+        .layer(from_fn(leftover::finish))
 }

@@ -84,7 +84,6 @@ async fn list(State(app): State<App>, context: Context, mut fields: Fields) -> R
     };
     let limit = if fields.has("limit") { fields.limit(LIST_ROWS_MAX)? } else { LIMIT_DEFAULT };
     let before = fields.take("cursor")?.map(|text| cursor(&text)).transpose()?;
-    fields.finish(&["device", "class", "reason", "from", "to", "limit", "cursor"])?;
     let page = read_log(&app, move |log| newest_first(log, before, limit, &filter)).await?;
     let letters: Vec<Value> = page.letters.iter().map(shown).collect();
     Ok(Json(json!({"dead_letters": letters, "next": page.next.map(|next| next.to_string())})))

@@ -36,7 +36,6 @@ async fn list(
     let device = device_id(&device)?;
     let event_type = fields.take("type")?;
     let Span { from, to, limit, cursor: text } = Span::take(&mut fields, app.clock.now_ms())?;
-    fields.finish(&["type", "from", "to", "limit", "cursor"])?;
     let first = text.is_none();
     let question = EventQuery {
         tenant: context.tenant,

@@ -1,4 +1,4 @@
-//! The query string of a query, field by field: what is not known is a mistake, not noise.
+//! The query string of a query, field by field. What the route table does not name never gets here.
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use model::Millis;
 
 use crate::http::{Problem, times};
 
-/// Fields that nobody has taken yet.
+/// The fields of a request.
 #[derive(Debug)]
 pub struct Fields(Vec<(String, String)>);
 
@@ -70,17 +70,5 @@ impl Fields {
             return Err(Problem::invalid("parameter-invalid", detail));
         }
         Ok(first.map(|(field, value)| (field[prefix.len()..].to_owned(), value)))
-    }
-
-    /// Refuses what nobody took.
-    pub fn finish(self, known: &[&str]) -> Result<(), Problem> {
-        match self.0.first() {
-            None => Ok(()),
-            Some((field, _)) => {
-                let list = known.join(", ");
-                let detail = format!("`{field}` is not a parameter of this. It takes: {list}.");
-                Err(Problem::invalid("parameter-unknown", detail))
-            }
-        }
     }
 }

@@ -36,10 +36,8 @@ async fn of_device(
     State(app): State<App>,
     context: Context,
     Path(device): Path<String>,
-    fields: Fields,
 ) -> Result<Json<Value>, Problem> {
     let device = device_id(&device)?;
-    fields.finish(&["(nothing)"])?;
     let tenant = context.tenant;
     let latest = query::run(&app, move |store| store.latest(tenant, device, Budget::default())).await?;
     if latest.metrics.is_empty() {
@@ -52,7 +50,6 @@ async fn of_class(State(app): State<App>, context: Context, mut fields: Fields) 
     let class = fields.require("class", "pump")?;
     let limit = fields.limit(LIST_ROWS_MAX)?;
     let after = fields.take("cursor")?.map(|text| device_id(&text)).transpose()?;
-    fields.finish(&["class", "limit", "cursor"])?;
     let (tenant, asked) = (context.tenant, class.clone());
     let page =
         query::run(&app, move |store| store.latest_of_class(tenant, &asked, after, limit, Budget::default())).await?;

@@ -16,9 +16,6 @@ use crate::units;
 use shape::{BucketsAnswer, PointsAnswer, Subject};
 
 const QUERY: Access = Access::Key(Right::Query);
-/// The last one over a class only.
-const PARAMETERS: [&str; 10] =
-    ["metric", "from", "to", "resolution", "agg", "type", "tag.NAME", "limit", "cursor", "by"];
 const POINTS: &str = r#"{"device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","metric":"temperature","unit":null,"resolution":"1m","points":[{"ts":1800000000000,"avg":23.4,"max":24.1}],"next":null,"sources":[{"tier":"head","rows":12}]}"#;
 const SERIES: &str = r#"{"class":"pump","metric":"temperature","unit":null,"resolution":"1m","series":[{"device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","points":[{"ts":1800000000000,"avg":23.4}]}],"next":null,"sources":[{"tier":"head","rows":12}]}"#;
 
@@ -99,7 +96,6 @@ impl Asked {
         let kind = value_kind(&mut fields)?;
         let tag = fields.take_prefixed("tag.")?;
         let by_device = over_class && by_device(fields.take("by")?, resolution.is_some())?;
-        fields.finish(&PARAMETERS[..if over_class { 10 } else { 9 }])?;
         Ok(Self { metric, span, resolution, aggregates, kind, tag, by_device })
     }
 

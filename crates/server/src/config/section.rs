@@ -97,6 +97,14 @@ impl<'a> Reader<'a> {
         section
     }
 
+    /// Adds a mistake about the key `section.name` unless `holds`.
+    pub fn require(&mut self, section: &str, name: &str, holds: bool, expected: &str) {
+        let value = self.root.get(section).and_then(|table| table.get_ref().as_table()?.get(name));
+        if let (false, Some(value)) = (holds, value) {
+            self.mistake(value.span().start, format!("`{}` must be {expected}.", full_name(section, name)));
+        }
+    }
+
     fn table(&mut self, name: &str) -> Option<&'a DeTable<'a>> {
         let value = self.root.get(name)?;
         let table = value.get_ref().as_table();

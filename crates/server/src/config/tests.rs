@@ -52,6 +52,15 @@ fn all_mistakes_are_reported_at_once_with_line_and_hint() {
 }
 
 #[test]
+fn numbers_have_their_bounds() {
+    let expect = [
+        "1: `mqtt.receive_maximum` must be at least 1 (MQTT 5, 3.2.2.3.3).",
+        "2: `mqtt.packet_bytes_max` must be from 1KiB to 64MiB.",
+    ];
+    assert_eq!(mistakes("mqtt.receive_maximum = 0\nmqtt.packet_bytes_max = \"1GiB\""), expect);
+}
+
+#[test]
 fn broken_toml_is_reported_with_its_line() {
     let found = mistakes("data = \"x\"\n[mqtt\nlisten = 3\n");
     assert!(found[0].starts_with("2: "), "{found:?}");

@@ -8,8 +8,6 @@ use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use model::{DeviceId, TenantId};
 use registry::{DeviceAuth, KeyAuth, Right};
 
@@ -53,17 +51,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Context {
     }
 }
 
-/// Lets the request through to the route's handler if its credential allows it.
-pub async fn authorize(app: App, access: Access, request: Request, next: Next) -> Response {
+/// The request with its caller's [`Context`], if its credential allows the route.
+pub async fn authorize(app: &App, access: Access, request: Request) -> Result<Request, Problem> {
     if access == Access::Open {
-        return next.run(request).await;
+        return Ok(request);
     }
     let (mut parts, body) = request.into_parts();
-    match authenticate(&app, access, &mut parts).await {
-        Ok(context) => parts.extensions.insert(context),
-        Err(problem) => return problem.into_response(),
-    };
-    next.run(Request::from_parts(parts, body)).await
+    let context = authenticate(app, access, &mut parts).await?;
+    parts.extensions.insert(context);
+    Ok(Request::from_parts(parts, body))
 }
 
 async fn authenticate(app: &App, access: Access, parts: &mut Parts) -> Result<Context, Problem> {

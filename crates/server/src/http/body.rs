@@ -1,12 +1,16 @@
 //! Request bodies: read up to a limit, inflated up to another, and of a media type that the route takes.
 
-use axum::body::{Body, Bytes};
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use model::limits::{HTTP_BODY_BYTES_MAX, HTTP_INFLATED_BYTES_MAX};
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::http::App;
 use crate::http::inflate::{Encoding, inflate};
 use crate::http::problem::Problem;
 
@@ -53,15 +57,59 @@ pub fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// A body as it was before it was compressed.
+pub struct Inflated {
+    pub bytes: Bytes,
+    /// Held for as long as what was made of the body is in memory.
+    pub turn: Option<OwnedSemaphorePermit>,
+}
+
+/// Bodies that may be in memory at once, so that their sum is bounded whatever the number of connections: a small one
+/// needs no turn, a large one takes up to [`HTTP_BODY_BYTES_MAX`] while it is read, and up to
+/// [`HTTP_INFLATED_BYTES_MAX`] twice over (inflated, and split) while it is taken in.
+#[derive(Clone)]
+pub struct Turns {
+    read: Arc<Semaphore>,
+    take_in: Arc<Semaphore>,
+}
+
+/// A body that is not larger, and not compressed, needs no turn.
+const SMALL_BYTES_MAX: u64 = 64 << 10;
+/// 64 × 8 MiB.
+const LARGE_READ_AT_ONCE_MAX: usize = 64;
+/// 4 × 2 × 64 MiB; more would wait for a core anyway.
+const LARGE_TAKEN_IN_AT_ONCE_MAX: usize = 4;
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            read: Arc::new(Semaphore::new(LARGE_READ_AT_ONCE_MAX)),
+            take_in: Arc::new(Semaphore::new(LARGE_TAKEN_IN_AT_ONCE_MAX)),
+        }
+    }
+}
+
 /// The whole body as it was before it was compressed. Inflating happens away from the threads that serve connections.
-pub async fn read_inflated(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+pub async fn read_inflated(app: &App, headers: &HeaderMap, body: Body) -> Result<Inflated, Problem> {
     let encoding = Encoding::from_header(headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()))?;
+    let small = body.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES_MAX);
+    if small && encoding == Encoding::Identity {
+        return Ok(Inflated { bytes: read(body, HTTP_BODY_BYTES_MAX).await?, turn: None });
+    }
+    let reading = turn(&app.turns().read).await;
     let bytes = read(body, HTTP_BODY_BYTES_MAX).await?;
+    let turn = Some(turn(&app.turns().take_in).await);
+    drop(reading);
     if encoding == Encoding::Identity {
-        return Ok(bytes);
+        return Ok(Inflated { bytes, turn });
     }
     let inflated = tokio::task::spawn_blocking(move || inflate(encoding, &bytes, HTTP_INFLATED_BYTES_MAX)).await;
-    inflated.expect("inflating does not panic").map(Bytes::from)
+    Ok(Inflated { bytes: inflated.expect("inflating does not panic")?.into(), turn })
+}
+
+/// Waits for a turn; the request's own time bounds the wait.
+async fn turn(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    turns.clone().acquire_owned().await.expect("the semaphore is never closed")
 }
 
 /// The whole body, at most `bytes_max` bytes.

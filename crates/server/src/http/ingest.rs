@@ -194,6 +194,7 @@ impl From<IntakeError> for Problem {
 const PAYLOADS_PER_REQUEST_MAX: usize = 1 << 19;
 
 fn too_many() -> Problem {
-    let detail = format!("A request may bring {PAYLOADS_PER_REQUEST_MAX} payloads, and this one brings more. Send it in parts.");
+    let detail =
+        format!("A request may bring {PAYLOADS_PER_REQUEST_MAX} payloads, and this one brings more. Send it in parts.");
     Problem::new(ErrorKind::Invalid, "body-too-large", detail).status(StatusCode::PAYLOAD_TOO_LARGE)
 }

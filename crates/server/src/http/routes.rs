@@ -3,10 +3,12 @@
 //! The router, the authorization of every request and `/openapi.json` are all made from this table, so that none of
 //! them can drift from the others.
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Query, Request};
 use axum::handler::Handler;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
@@ -39,6 +41,16 @@ pub struct Parameter {
     pub name: &'static str,
     pub says: &'static str,
     pub required: bool,
+}
+
+impl Parameter {
+    /// Whether a query's field is this parameter. `tag.NAME` stands for every name.
+    fn is_meant_by(&self, field: &str) -> bool {
+        match self.name.strip_suffix("NAME") {
+            Some(prefix) => field.starts_with(prefix),
+            None => field == self.name,
+        }
+    }
 }
 
 impl Route {
@@ -100,19 +112,40 @@ impl Route {
     }
 }
 
-/// The router of these routes. Each one is authorized before its handler runs and before its body is read; paths and
-/// methods that are not in the table are answered with problem documents.
+/// The router of these routes. Each request is authorized, and its query checked against the table, before its handler
+/// runs and before its body is read; paths and methods that are not in the table are answered with problem documents.
 pub fn router(routes: Vec<Route>, app: App) -> Router {
     let mut router = Router::new();
     for route in routes {
-        let (app, access) = (app.clone(), route.access);
+        let (app, access, parameters) = (app.clone(), route.access, Arc::<[Parameter]>::from(route.parameters));
         let guard = middleware::from_fn(move |request: Request, next: Next| {
-            let app = app.clone();
-            async move { auth::authorize(app, access, request, next).await }
+            let (app, parameters) = (app.clone(), parameters.clone());
+            async move {
+                let request = auth::authorize(&app, access, request).await?;
+                refuse_unknown(&parameters, request.uri())?;
+                Ok::<_, Problem>(next.run(request).await)
+            }
         });
         router = router.route(route.path, route.handler.layer(guard));
     }
     router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(app)
+}
+
+/// A parameter that nobody reads is a mistake of the caller, not noise: `to=` for `tenant=` would be answered wrongly.
+fn refuse_unknown(parameters: &[Parameter], uri: &Uri) -> Result<(), Problem> {
+    let Ok(Query(given)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
+        return Err(Problem::invalid("parameter-invalid", "The query string cannot be read: escape it (RFC 3986)."));
+    };
+    let Some((name, _)) =
+        given.iter().find(|(name, _)| !parameters.iter().any(|parameter| parameter.is_meant_by(name)))
+    else {
+        return Ok(());
+    };
+    let takes = match parameters.iter().map(|parameter| parameter.name).collect::<Vec<_>>().join(", ") {
+        names if names.is_empty() => "It takes none.".to_owned(),
+        names => format!("It takes: {names}."),
+    };
+    Err(Problem::invalid("parameter-unknown", format!("`{name}` is not a parameter of `{}`. {takes}", uri.path())))
 }
 
 async fn no_such_path(request: Request) -> Problem {

@@ -41,8 +41,8 @@ async fn import(
         let detail = format!("This takes a device a line (Content-Type: application/x-ndjson), not `{media}`.");
         return Err(Problem::invalid("media-type-unsupported", detail).status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let body = read_inflated(&headers, body).await?;
-    let lines: Vec<Line> = lines(&body).take(DEVICES_MAX + 1).map(|(at, line)| (at + 1, object(&line))).collect();
+    let body = read_inflated(&app, &headers, body).await?;
+    let lines: Vec<Line> = lines(&body.bytes).take(DEVICES_MAX + 1).map(|(at, line)| (at + 1, object(&line))).collect();
     if lines.len() > DEVICES_MAX {
         let detail = format!("The body has more than {DEVICES_MAX} lines. Send it in parts.");
         return Err(Problem::invalid("body-too-large", detail).status(StatusCode::PAYLOAD_TOO_LARGE));

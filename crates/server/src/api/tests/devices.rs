@@ -48,7 +48,7 @@ async fn what_does_not_fit_is_a_problem() {
     let check = async |method: &str, path: &str, body: Option<Value>, status: u16, code: &str| {
         assert_eq!(api.refused(&api.acme, method, path, body).await, (status, code.to_owned()), "{method} {path}");
     };
-    check("GET", "/v1/devices?state=active", None, 400, "parameter-invalid").await;
+    check("GET", "/v1/devices?state=active", None, 400, "parameter-unknown").await;
     check("GET", "/v1/devices?status=asleep", None, 400, "parameter-invalid").await;
     check("GET", "/v1/devices?limit=many", None, 400, "parameter-invalid").await;
     check("GET", "/v1/devices?cursor=x", None, 400, "invalid-value").await;

@@ -22,7 +22,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{Answer, PAYLOADS_PER_REQUEST_MAX, Sender, Shape, split, submit, too_many};
-use crate::http::body::{media_type, read_inflated};
+use crate::http::body::{Inflated, media_type, read_inflated};
 use crate::http::{App, Context, Problem, ndjson};
 
 /// An item: whose it is, and the message without its `device_id`; or the code that it is refused with.
@@ -30,8 +30,8 @@ pub type Item = Result<(DeviceId, Bytes), &'static str>;
 
 pub async fn post(State(app): State<App>, context: Context, headers: HeaderMap, body: Body) -> Answer {
     let shape = Shape::of(&media_type(&headers), None)?;
-    let body = read_inflated(&headers, body).await?;
-    let items = tokio::task::spawn_blocking(move || read(shape, &body)).await;
+    let Inflated { bytes, turn } = read_inflated(&app, &headers, body).await?;
+    let items = tokio::task::spawn_blocking(move || read(shape, &bytes)).await;
     let items = items.expect("reading items does not panic")?;
     let mut devices: HashMap<DeviceId, Result<Arc<DeviceAuth>, &'static str>> = HashMap::new();
     let (mut submissions, mut refused) = (Vec::new(), Vec::new());
@@ -61,6 +61,7 @@ pub async fn post(State(app): State<App>, context: Context, headers: HeaderMap, 
     }
     let known: Vec<DeviceId> = devices.iter().filter(|(_, found)| found.is_ok()).map(|(id, _)| *id).collect();
     submit(&app, submissions, &known).await?;
+    drop(turn);
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted, "refused": refused}))))
 }
 
@@ -75,11 +76,16 @@ async fn look_up(app: &App, context: &Context, id: DeviceId) -> Result<Result<Ar
 
 fn read(shape: Shape, body: &Bytes) -> Result<Vec<Item>, Problem> {
     let mut items = Vec::new();
+    // One more than a request may bring says that there are too many.
+    let mut add = |text: &[u8]| {
+        if items.len() <= PAYLOADS_PER_REQUEST_MAX {
+            items.push(item(text));
+        }
+    };
     match shape {
-        Shape::Lines => items.extend(ndjson::lines(body).map(|(_, line)| item(&line))),
+        Shape::Lines => ndjson::lines(body).for_each(|(_, line)| add(&line)),
         Shape::Whole(Format::Json) => {
-            let checked = pipeline::elements(Format::Json, body, |element| items.push(item(element)));
-            checked.map_err(|error| split::malformed(Format::Json, body, &error))?;
+            pipeline::elements(Format::Json, body, add).map_err(|error| split::malformed(Format::Json, body, &error))?
         }
         Shape::Whole(_) => {
             let detail = "Messages of many devices in one body are JSON or newline-delimited JSON.";
@@ -87,10 +93,7 @@ fn read(shape: Shape, body: &Bytes) -> Result<Vec<Item>, Problem> {
             return Err(problem.status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
     }
-    if items.len() > PAYLOADS_PER_REQUEST_MAX {
-        return Err(too_many(items.len()));
-    }
-    Ok(items)
+    if items.len() > PAYLOADS_PER_REQUEST_MAX { Err(too_many()) } else { Ok(items) }
 }
 
 /// Reads one item.

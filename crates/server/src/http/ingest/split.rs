@@ -1,4 +1,8 @@
 //! A body's payloads: as few as the limits of one payload allow, each with its messages counted.
+//!
+//! What is remembered on the way is a range for each payload, never something for each message.
+
+use std::ops::Range;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -21,82 +25,100 @@ pub struct Payload {
 pub fn lines(body: &Bytes) -> Result<Vec<Payload>, Problem> {
     let mut payloads = Vec::new();
     for (_, bytes) in ndjson::lines(body) {
+        if payloads.len() == PAYLOADS_PER_REQUEST_MAX {
+            return Err(too_many());
+        }
         let messages = pipeline::check(Format::Json, &bytes).unwrap_or(1);
         payloads.push(Payload { bytes, messages });
     }
-    match payloads.len() {
-        0 => Err(Problem::invalid("not-well-formed", "The body has no line with a message in it.")),
-        count if count > PAYLOADS_PER_REQUEST_MAX => Err(too_many(count)),
-        _ => Ok(payloads),
-    }
-}
-
-/// The whole body is one payload if it fits; an array that does not is split between its elements.
-pub fn whole(format: Format, body: Bytes) -> Result<Vec<Payload>, Problem> {
-    let mut elements = Vec::new();
-    let fits = body.len() <= PAYLOAD_BYTES_MAX;
-    let mut count = 0;
-    let checked = pipeline::elements(format, &body, |element| {
-        count += 1;
-        // An element each is remembered only where it will be needed.
-        if !fits || count > MESSAGES_PER_PAYLOAD_MAX || elements.len() < MESSAGES_PER_PAYLOAD_MAX {
-            elements.push(body.slice_ref(element));
-        }
-    });
-    checked.map_err(|error| malformed(format, &body, &error))?;
-    match count {
-        0 => Ok(Vec::new()),
-        1..=MESSAGES_PER_PAYLOAD_MAX if fits => Ok(vec![Payload { bytes: body, messages: count }]),
-        _ => regroup(format, &elements),
-    }
-}
-
-/// Elements, packed into arrays that are as large as a payload may be.
-fn regroup(format: Format, elements: &[Bytes]) -> Result<Vec<Payload>, Problem> {
-    let mut payloads = Vec::new();
-    let mut rest = elements;
-    while let Some(first) = rest.first() {
-        if first.len() + ARRAY_BYTES > PAYLOAD_BYTES_MAX {
-            let (len, most) = (first.len(), PAYLOAD_BYTES_MAX - ARRAY_BYTES);
-            let detail = format!("A message of {len} bytes is larger than the {most} bytes that one may have.");
-            return Err(Problem::invalid("payload-too-large", detail).status(StatusCode::PAYLOAD_TOO_LARGE));
-        }
-        let mut bytes = 0;
-        let fits = |element: &&Bytes| {
-            bytes += element.len() + 1;
-            bytes + ARRAY_BYTES <= PAYLOAD_BYTES_MAX
-        };
-        let count = rest.iter().take(MESSAGES_PER_PAYLOAD_MAX).take_while(fits).count().max(1);
-        let (group, behind) = rest.split_at(count);
-        payloads.push(Payload { bytes: array(format, group).into(), messages: count });
-        rest = behind;
+    if payloads.is_empty() {
+        return Err(Problem::invalid("not-well-formed", "The body has no line with a message in it."));
     }
     Ok(payloads)
 }
 
-/// What an array takes beside its elements and the commas between them.
-const ARRAY_BYTES: usize = 5;
+/// The whole body is one payload if it fits; an array that does not is split between its elements.
+pub fn whole(format: Format, body: Bytes) -> Result<Vec<Payload>, Problem> {
+    let mut groups = Groups::default();
+    let start = body.as_ptr() as usize;
+    let checked = pipeline::elements(format, &body, |element| {
+        let from = element.as_ptr() as usize - start;
+        groups.add(from..from + element.len());
+    });
+    checked.map_err(|error| malformed(format, &body, &error))?;
+    match groups.count {
+        0 => Ok(Vec::new()),
+        messages @ 1..=MESSAGES_PER_PAYLOAD_MAX if body.len() <= PAYLOAD_BYTES_MAX => {
+            Ok(vec![Payload { bytes: body, messages }])
+        }
+        _ => groups.payloads(format, &body),
+    }
+}
 
-fn array(format: Format, elements: &[Bytes]) -> Vec<u8> {
-    let count = elements.len() as u32;
-    let mut out = Vec::with_capacity(elements.iter().map(|element| element.len() + 1).sum::<usize>() + ARRAY_BYTES);
+/// What an array takes beside its elements and what stands between them.
+const ARRAY_BYTES: usize = 5;
+/// The largest element that still fits an array of one.
+const ELEMENT_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - ARRAY_BYTES;
+
+/// Elements that follow each other, grouped so that each group fits a payload.
+#[derive(Default)]
+struct Groups {
+    /// Of the body, from the first element of a group to its last, and how many they are.
+    groups: Vec<(Range<usize>, usize)>,
+    /// Elements in all.
+    count: usize,
+    /// The longest element.
+    longest: usize,
+}
+
+impl Groups {
+    fn add(&mut self, element: Range<usize>) {
+        self.count += 1;
+        self.longest = self.longest.max(element.len());
+        match self.groups.last_mut() {
+            // White space between elements counts as well: the range is copied as it stands.
+            Some((range, count))
+                if *count < MESSAGES_PER_PAYLOAD_MAX && element.end - range.start <= ELEMENT_BYTES_MAX =>
+            {
+                range.end = element.end;
+                *count += 1;
+            }
+            _ => self.groups.push((element, 1)),
+        }
+    }
+
+    fn payloads(self, format: Format, body: &Bytes) -> Result<Vec<Payload>, Problem> {
+        if self.longest > ELEMENT_BYTES_MAX {
+            let longest = self.longest;
+            let detail =
+                format!("A message of {longest} bytes is larger than the {ELEMENT_BYTES_MAX} that one may have.");
+            return Err(Problem::invalid("payload-too-large", detail).status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        let payload = |(range, messages): (Range<usize>, usize)| Payload {
+            bytes: array(format, &body[range], messages).into(),
+            messages,
+        };
+        Ok(self.groups.into_iter().map(payload).collect())
+    }
+}
+
+/// An array of `count` elements that stand in `elements` one behind the other, in JSON with commas between them.
+fn array(format: Format, elements: &[u8], count: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(elements.len() + ARRAY_BYTES);
     match format {
         // array 32 (MessagePack specification, "Array format family").
         Format::MessagePack => out.push(0xdd),
         // Major type 4 with a 32-bit count (RFC 8949, section 3).
         Format::Cbor => out.push(0x9a),
-        _ => out.push(b'['),
-    }
-    match format {
-        Format::MessagePack | Format::Cbor => {
-            out.extend_from_slice(&count.to_be_bytes());
-            elements.iter().for_each(|element| out.extend_from_slice(element));
-        }
         _ => {
-            out.extend_from_slice(&elements.join(&b','));
+            out.push(b'[');
+            out.extend_from_slice(elements);
             out.push(b']');
+            return out;
         }
     }
+    out.extend_from_slice(&(count as u32).to_be_bytes());
+    out.extend_from_slice(elements);
     out
 }
 

@@ -1,0 +1,138 @@
+//! Readings over HTTP: shapes, pages, forms.
+
+use arrow_array::{Array, Float64Array, TimestampMillisecondArray};
+use arrow_ipc::reader::StreamReader;
+use serde_json::{Value, json};
+
+use super::{Device, Running};
+
+const MINUTE: i64 = 60_000;
+const START: i64 = 1_700_000_040_000;
+
+/// Three readings in each of four minutes, one of them with a tag.
+fn filled(running: &Running, class: &str) -> Device {
+    let device = running.device(class);
+    let messages = (0..12i64).map(|at| {
+        let mut message = json!({"ts": START + at * 20_000, "seq": at, "boot": 1, "metrics": {"a": at, "on": at % 2 == 0, "mode": "run"}});
+        if at == 4 {
+            message["tags"] = json!({"line": "A"});
+        }
+        message
+    });
+    running.ingest(&device, &json!(messages.collect::<Vec<_>>()));
+    running.points(&device, "mode", 12);
+    device
+}
+
+fn path(device: &Device, more: &str) -> String {
+    format!("/v1/devices/{}/metrics?metric=a&from={START}&to={}{more}", device.id, START + 4 * MINUTE)
+}
+
+#[test]
+fn raw_points_have_seq_boot_and_tags() {
+    let running = Running::start();
+    let device = filled(&running, "pump");
+    let answer = running.get(&path(&device, "&limit=5")).json();
+    assert_eq!(
+        answer["points"][4],
+        json!({"ts": START + 80_000, "value": 4.0, "seq": 4, "boot": 1, "tags": {"line": "A"}})
+    );
+    assert_eq!(answer["device_id"], device.id);
+    assert_eq!((&answer["metric"], &answer["unit"], &answer["resolution"]), (&json!("a"), &json!(null), &json!(null)));
+    assert_eq!(answer["sources"], json!([{"tier": "head", "rows": 12}]));
+    let cursor = answer["next"].as_str().unwrap();
+    let rest = running.get(&path(&device, &format!("&cursor={cursor}"))).json();
+    let seqs: Vec<_> = rest["points"].as_array().unwrap().iter().map(|point| point["seq"].clone()).collect();
+    assert_eq!(json!(seqs), json!([5, 6, 7, 8, 9, 10, 11]));
+    assert_eq!(rest["next"], Value::Null);
+    let tagged = running.get(&path(&device, "&tag.line=A")).json();
+    assert_eq!(tagged["points"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn buckets_have_a_field_for_each_aggregate() {
+    let running = Running::start();
+    let device = filled(&running, "pump");
+    let answer = running.get(&path(&device, "&resolution=1m&agg=avg,min,max,sum,count,first,last")).json();
+    let bucket = |ts: i64, first: i64| {
+        json!({"ts": ts, "avg": (first + 1) as f64, "min": first as f64, "max": (first + 2) as f64,
+            "sum": (3 * first + 3) as f64, "count": 3, "first": first as f64, "last": (first + 2) as f64})
+    };
+    let expect: Vec<_> = (0..4).map(|at| bucket(START + at * MINUTE, 3 * at)).collect();
+    assert_eq!(answer["points"], json!(expect));
+    assert_eq!(answer["resolution"], "1m");
+    let all = running.get(&path(&device, "&resolution=all&agg=p50")).json();
+    assert_eq!(all["points"], json!([{"ts": START, "p50": 5.5}]));
+    let flags =
+        format!("/v1/devices/{}/metrics?metric=on&from={START}&to={}&resolution=all", device.id, START + MINUTE);
+    assert_eq!(running.get(&flags).json()["points"][0]["avg"], 2.0 / 3.0);
+}
+
+#[test]
+fn a_class_answers_over_all_its_devices_or_by_device() {
+    let running = Running::start();
+    let (first, second) = (filled(&running, "pump"), filled(&running, "pump"));
+    filled(&running, "fan");
+    let class =
+        format!("/v1/classes/pump/metrics?metric=a&from={START}&to={}&resolution=all&agg=count", START + MINUTE);
+    let answer = running.get(&class).json();
+    assert_eq!((&answer["class"], &answer["points"]), (&json!("pump"), &json!([{"ts": START, "count": 6}])));
+    let series = running.get(&format!("{class}&by=device")).json()["series"].clone();
+    let mut ids = [first.id, second.id];
+    ids.sort();
+    let expect = ids.clone().map(|id| json!({"device_id": id, "points": [{"ts": START, "count": 3}]}));
+    assert_eq!(series, json!(expect));
+    let latest = running.get("/v1/latest?class=pump&limit=1").json();
+    assert_eq!(latest["devices"][0]["device_id"], ids[0]);
+    assert_eq!(latest["devices"][0]["metrics"]["a"], json!({"ts": START + 220_000, "value": 11.0}));
+    let next = latest["next"].as_str().unwrap();
+    assert_eq!(running.get(&format!("/v1/latest?class=pump&cursor={next}")).json()["devices"][0]["device_id"], ids[1]);
+}
+
+#[test]
+fn csv_and_arrow_have_the_same_rows() {
+    let running = Running::start();
+    let device = filled(&running, "pump");
+    let ask = |accept: &str, more: &str| {
+        running.request("GET", &path(&device, more), &running.key, &[("accept", accept)], b"")
+    };
+    let csv = ask("text/csv", "&limit=2");
+    assert_eq!(csv.text(), format!("ts,value,seq,boot,tags\r\n{START},0.0,0,1,\r\n{},1.0,1,1,\r\n", START + 20_000));
+    assert!(csv.headers.contains_key("tidewater-next"));
+    assert_eq!(ask("text/csv", "&resolution=2m&agg=max,count").text().lines().nth(1), Some(&*format!("{START},5.0,6")));
+
+    let arrow = ask("application/vnd.apache.arrow.stream", "");
+    let batch = StreamReader::try_new(arrow.bytes.as_slice(), None).unwrap().next().unwrap().unwrap();
+    let column = |name: &str| batch.column_by_name(name).unwrap().clone();
+    let (ts, value) = (column("ts"), column("value"));
+    let ts = ts.as_any().downcast_ref::<TimestampMillisecondArray>().unwrap();
+    let value = value.as_any().downcast_ref::<Float64Array>().unwrap();
+    assert_eq!((ts.len(), ts.value(11), value.value(11)), (12, START + 220_000, 11.0));
+    assert_eq!(ask("image/png", "").problem(), (406, "not-acceptable".to_owned()));
+}
+
+#[test]
+fn a_question_that_cannot_be_answered_says_why() {
+    let running = Running::start();
+    let device = filled(&running, "pump");
+    let base = format!("/v1/devices/{}", device.id);
+    for (path, status, code) in [
+        (format!("{base}/metrics"), 400, "parameter-missing"),
+        (format!("{base}/metrics?metric=a&resolution=banana"), 400, "parameter-invalid"),
+        (format!("{base}/metrics?metric=a&resolution=1m&agg=median"), 400, "query-invalid"),
+        (format!("{base}/metrics?metric=a&agg=max"), 400, "parameter-missing"),
+        (format!("{base}/metrics?metric=a&from=tomorrow"), 400, "time-invalid"),
+        (format!("{base}/metrics?metric=a&from=2000&to=1000"), 400, "time-invalid"),
+        (format!("{base}/metrics?metric=a&metrc=b"), 400, "parameter-unknown"),
+        (format!("{base}/metrics?metric=a&cursor=x"), 400, "query-invalid"),
+        (format!("{base}/metrics?metric=a&limit=0"), 400, "parameter-invalid"),
+        (format!("{base}/metrics?metric=a&type=number"), 400, "parameter-invalid"),
+        ("/v1/devices/00000000-0000-4000-8000-000000000000/metrics?metric=a".to_owned(), 404, "device-unknown"),
+        ("/v1/devices/x/latest".to_owned(), 400, "device-id-malformed"),
+        ("/v1/latest?class=none".to_owned(), 404, "class-unknown"),
+        ("/v1/latest".to_owned(), 400, "parameter-missing"),
+    ] {
+        assert_eq!(running.get(&path).problem(), (status, code.to_owned()), "{path}");
+    }
+    assert_eq!(running.get(&format!("{base}/metrics?metric=unheard")).json()["points"], json!([]));
+}
