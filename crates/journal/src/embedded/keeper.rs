@@ -13,7 +13,7 @@ use crate::{Error, SegmentId};
 /// How long the keeper waits before it looks again whether the disk has space.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// A new file is filled with zeros in steps of this size, each synced, so that commits wait little behind it.
-const FILL_BYTES: u64 = 4 << 20;
+const FILL_BYTES: u64 = 16 << 20;
 
 /// Why a segment could not be made ready.
 pub(super) enum Failure {
