@@ -94,11 +94,13 @@ async fn submit(app: &App, submissions: Vec<Submission>, devices: &[DeviceId]) -
     let counters = &app.metrics.http;
     counters.received.inc_by(count);
     counters.received_bytes.inc_by(bytes as u64);
+    let since = app.clock.monotonic();
     if let Err(error) = app.intake.submit(submissions).await {
         let problem = Problem::from(error);
         counters.refused(problem.code(), count);
         return Err(problem);
     }
+    counters.durable_after(app.clock.monotonic().saturating_sub(since));
     counters.acknowledged.inc_by(count);
     let now = app.clock.now_ms();
     app.registry.touch(devices.iter().map(|device| (*device, now)));

@@ -27,8 +27,6 @@ pub struct Metrics {
     registry: Registry,
     pub mqtt: Protocol,
     pub http: Protocol,
-    /// From the first payload of a commit's batch to its durability.
-    commit_seconds: Histogram,
     requests: Family<Request, Counter>,
     ingested: Ingested,
     state: State,
@@ -44,6 +42,7 @@ pub struct Protocol {
     pub received_bytes: Counter,
     /// Payloads acknowledged, so durable.
     pub acknowledged: Counter,
+    durable_seconds: Histogram,
     refused: Family<Refusal, Counter>,
 }
 
@@ -107,6 +106,8 @@ impl Protocol {
             received: Counter::default(),
             received_bytes: Counter::default(),
             acknowledged: Counter::default(),
+            // 100 µs to 3.3 s.
+            durable_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
             refused: Family::default(),
         };
         let registry = registry.sub_registry_with_label(("protocol".into(), name.into()));
@@ -114,8 +115,15 @@ impl Protocol {
         registry.register("received_payloads", "Payloads put into a batch", protocol.received.clone());
         registry.register("received_bytes", "Bytes of these payloads", protocol.received_bytes.clone());
         registry.register("acknowledged_payloads", "Payloads acknowledged, so durable", protocol.acknowledged.clone());
+        let text = "From a batch's or a request's last payload to its durability, in seconds";
+        registry.register("durable_seconds", text, protocol.durable_seconds.clone());
         registry.register("refused", "Payloads or connections refused, by code", protocol.refused.clone());
         protocol
+    }
+
+    /// Counts a batch or a request that became durable this long after its last payload came.
+    pub fn durable_after(&self, took: Duration) {
+        self.durable_seconds.observe(took.as_secs_f64());
     }
 
     /// Counts something refused. The code is one of a fixed set, as in problem documents.
@@ -135,20 +143,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix("tidewater");
         let mqtt = Protocol::new(&mut registry, "mqtt");
         let http = Protocol::new(&mut registry, "http");
-        // 100 µs to 3.3 s.
-        let commit_seconds = Histogram::new(exponential_buckets(0.0001, 2.0, 16));
-        let text = "From a batch's first payload to its durability, in seconds";
-        registry.register("commit_seconds", text, commit_seconds.clone());
         let requests = Family::default();
         registry.register("http_requests", "HTTP requests by route and class of status", requests.clone());
         let ingested = Ingested::register(&mut registry);
         let state = State::register(&mut registry);
-        Self { registry, mqtt, http, commit_seconds, requests, ingested, state }
-    }
-
-    /// Counts a commit that took this long from its first payload to its durability.
-    pub fn committed(&self, took: Duration) {
-        self.commit_seconds.observe(took.as_secs_f64());
+        Self { registry, mqtt, http, requests, ingested, state }
     }
 
     /// Counts what the pipeline made of one batch.

@@ -10,7 +10,7 @@ fn what_was_counted_is_in_the_text() {
     metrics.mqtt.connections.set(3);
     metrics.http.received.inc_by(5);
     metrics.http.refused("device-inactive", 2);
-    metrics.committed(Duration::from_millis(1));
+    metrics.http.durable_after(Duration::from_millis(1));
     metrics.request("/v1/devices/{device_id}", 404);
     let counts = Counts { messages: 7, accepted: 4, duplicates: 3, ..Counts::default() };
     let mut output = Output::default();
@@ -22,7 +22,7 @@ fn what_was_counted_is_in_the_text() {
         "tidewater_connections{protocol=\"mqtt\"} 3",
         "tidewater_received_payloads_total{protocol=\"http\"} 5",
         "tidewater_refused_total{protocol=\"http\",code=\"device-inactive\"} 2",
-        "tidewater_commit_seconds_count 1",
+        "tidewater_durable_seconds_count{protocol=\"http\"} 1",
         "tidewater_http_requests_total{route=\"/v1/devices/{device_id}\",status=\"4xx\"} 1",
         "tidewater_messages_accepted_total 4",
         "tidewater_messages_duplicate_total 3",
