@@ -131,10 +131,7 @@ impl Work {
                 }
             }
         };
-        // The closure notes what it finds, so it is called through a cell.
-        let holds = std::cell::RefCell::new(holds);
-        let ids = choose::rewrite(&catalog, |entry, device| (holds.borrow_mut())(entry, device));
-        drop(holds);
+        let ids = choose::rewrite(&catalog, holds);
         if let Some(error) = failed {
             return Err(error);
         }
@@ -149,7 +146,7 @@ impl Work {
     }
 
     fn forget_erased(&mut self, shared: &Shared, catalog: &Catalog) -> Result<(), Error> {
-        let forgotten = choose::forget(catalog, &HashSet::new(), shared.clock.now_ms());
+        let forgotten = choose::forget(catalog, shared.clock.now_ms());
         if forgotten.is_empty() {
             return Ok(());
         }

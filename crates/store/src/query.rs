@@ -109,24 +109,33 @@ pub(crate) struct Meter<'a> {
     clock: &'a Clock,
     budget: Budget,
     started: Duration,
+    /// Rows that were read one by one.
+    read: u64,
+    /// Rows that the answer covers.
     rows: [u64; Tier::ALL.len()],
 }
 
 impl<'a> Meter<'a> {
     pub fn new(clock: &'a Clock, budget: Budget) -> Self {
-        Self { clock, budget, started: clock.monotonic(), rows: [0; Tier::ALL.len()] }
+        Self { clock, budget, started: clock.monotonic(), read: 0, rows: [0; Tier::ALL.len()] }
     }
 
     /// Counts `rows` that are about to be read. The clock is read each time, so callers charge by the slice.
     pub fn charge(&mut self, tier: Tier, rows: usize) -> Result<(), Error> {
-        self.rows[tier as usize] += rows as u64;
-        if self.rows.iter().sum::<u64>() > self.budget.rows {
+        self.covered(tier, rows as u64);
+        self.read += rows as u64;
+        if self.read > self.budget.rows {
             return Err(Error::Budget { what: format!("would read more than {} rows", self.budget.rows) });
         }
         if self.clock.monotonic().saturating_sub(self.started) > self.budget.wait {
             return Err(Error::Budget { what: format!("took longer than {} s", self.budget.wait.as_secs()) });
         }
         Ok(())
+    }
+
+    /// Counts rows whose totals were known.
+    pub fn covered(&mut self, tier: Tier, rows: u64) {
+        self.rows[tier as usize] += rows;
     }
 
     /// What was read, by tier.

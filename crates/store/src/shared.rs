@@ -99,8 +99,12 @@ impl Shared {
 
     pub fn is_erased(&self, device: DeviceId) -> bool {
         // Hardly ever is a device erased, and this is asked once per device and block.
+        self.has_erased() && self.erased.read().expect("no holder of this lock panics").contains_key(&device)
+    }
+
+    /// Whether any device is erased whose rows may still be there.
+    pub fn has_erased(&self) -> bool {
         self.erased_count.load(Ordering::Acquire) > 0
-            && self.erased.read().expect("no holder of this lock panics").contains_key(&device)
     }
 
     /// What the catalog says now.

@@ -1,5 +1,7 @@
 //! The store against a naive model, under crashes and damage, and its files read by another reader.
 
+#![allow(clippy::unwrap_used, clippy::type_complexity, reason = "a test says where it fails, and compares tuples")]
+
 #[path = "store/fixture.rs"]
 mod fixture;
 #[path = "store/model.rs"]

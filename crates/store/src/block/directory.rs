@@ -8,6 +8,9 @@ use model::{DeviceId, Millis};
 use super::varint;
 use crate::sorted::SortedRows;
 
+#[cfg(test)]
+mod tests;
+
 /// The devices of a block, ascending.
 pub struct Directory {
     devices: Vec<DeviceId>,

@@ -1,12 +1,15 @@
 //! What to merge, to drop and to rewrite: pure functions of the catalog. One worker does what they say.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{DeviceId, Millis, Partition, Table};
 
 use super::{Catalog, Entry};
 use crate::key::millis;
+
+#[cfg(test)]
+mod tests;
 
 /// Rows of a block that a merge writes.
 pub const BLOCK_ROWS_MAX: usize = 1 << 20;
@@ -125,19 +128,18 @@ pub fn drop_old(catalog: &Catalog, kept_from: impl Fn(&Table) -> Millis) -> Vec<
 }
 
 /// The blocks to rewrite because they hold an erased device. `holds` looks into the block's directory.
-pub fn rewrite(catalog: &Catalog, holds: impl Fn(&Entry, DeviceId) -> bool) -> Vec<u64> {
+pub fn rewrite(catalog: &Catalog, mut holds: impl FnMut(&Entry, DeviceId) -> bool) -> Vec<u64> {
     let may_hold = |entry: &Entry, device: DeviceId| (entry.device_min..=entry.device_max).contains(&device);
-    let is_hit = |entry: &&Entry| {
+    let mut is_hit = |entry: &&Entry| {
         !entry.damaged && catalog.erased.keys().any(|device| may_hold(entry, *device) && holds(entry, *device))
     };
-    catalog.blocks.iter().filter(is_hit).map(|entry| entry.id).collect()
+    catalog.blocks.iter().filter(|entry| is_hit(entry)).map(|entry| entry.id).collect()
 }
 
-/// The erased devices that need not be remembered any longer, given those that a block still holds.
-pub fn forget(catalog: &Catalog, held: &HashSet<DeviceId>, now: Millis) -> Vec<DeviceId> {
+/// The erased devices that need not be remembered any longer, once no block holds them.
+pub fn forget(catalog: &Catalog, now: Millis) -> Vec<DeviceId> {
     let is_past = |at: Millis| now.saturating_sub(at) > millis(ERASED_KEPT);
-    let erased = catalog.erased.iter().filter(|(device, at)| is_past(**at) && !held.contains(*device));
-    erased.map(|(device, _)| *device).collect()
+    catalog.erased.iter().filter(|(_, at)| is_past(**at)).map(|(device, _)| *device).collect()
 }
 
 /// The time up to which rows may be dropped for their age: the wall clock, unless it ran ahead of the monotonic one. A

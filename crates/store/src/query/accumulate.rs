@@ -8,6 +8,9 @@ use super::sketch::Sketch;
 use super::{Millis, Value};
 use crate::key::RowKey;
 
+#[cfg(test)]
+mod tests;
+
 /// Which parts of an [`Accumulator`] the aggregates need.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs {
@@ -134,24 +137,11 @@ impl Accumulator {
         }
     }
 
-    /// Exact values that are held for percentiles.
-    pub fn held(&self) -> usize {
-        match self.values.as_deref() {
-            Some(Values::Exact(values)) => values.len(),
-            _ => 0,
-        }
-    }
-
     /// Gives the exact values up for a sketch.
     pub fn sketch(&mut self) {
         if let Some(values) = &mut self.values {
             values.sketch();
         }
-    }
-
-    /// Whether it holds strings.
-    pub fn is_text(&self) -> bool {
-        self.texts > 0
     }
 
     fn count(&self) -> u64 {

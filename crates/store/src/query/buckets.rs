@@ -1,23 +1,18 @@
 //! Aggregates over time: buckets aligned to the Unix epoch, of one device, of several, or of a class.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use model::limits::PERCENTILE_EXACT_MAX;
-use model::{DeviceId, Millis, TenantId, ValueKind};
+use model::{DeviceId, Millis, TableKind, TenantId, ValueKind};
 
-use super::accumulate::{Accumulator, Needs};
-use super::scan::{Filter, Row, Selection, Source};
+use super::scan::{Filter, Selection};
 use super::{Budget, Devices, Meter, SourceRead, Span, Value};
 use crate::error::Error;
-use crate::head::DeviceMap;
 use crate::store::Shared;
 
-/// Buckets that one query may make before it is told to use a coarser resolution.
-const BUCKETS_MAX: usize = 2_000_000;
-/// Exact values for percentiles that one query may hold over all its buckets.
-const HELD_VALUES_MAX: usize = 8 * PERCENTILE_EXACT_MAX;
+mod gather;
+
+use gather::Gather;
 
 /// Whose rows a query is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -188,16 +183,14 @@ pub struct Buckets {
     pub sources: Vec<SourceRead>,
 }
 
-type Groups = DeviceMap<HashMap<Millis, Accumulator>>;
-
 /// See [`crate::Store::buckets`].
 pub(crate) fn run(shared: &Shared, query: &BucketQuery) -> Result<Buckets, Error> {
     check(query)?;
     let mut meter = Meter::new(&shared.clock, query.budget);
     let mut gather = Gather::new(query);
-    for table in shared.tables_of(query.tenant, &query.scope, model::TableKind::Readings) {
+    let devices = shared.devices_of(&query.scope);
+    for table in shared.tables_of(query.tenant, &query.scope, TableKind::Readings) {
         let snapshot = shared.snapshot(&table);
-        let devices = shared.devices_of(&query.scope);
         let filter = Filter {
             span: Span {
                 from: gather.from,
@@ -237,110 +230,5 @@ fn check_texts(query: &BucketQuery) -> Result<(), Error> {
             query.metric,
             aggregate.name()
         ))),
-    }
-}
-
-/// Rows on their way into buckets.
-struct Gather<'a> {
-    query: &'a BucketQuery,
-    needs: Needs,
-    /// Where the first bucket of this page begins.
-    from: Millis,
-    numbers: Groups,
-    texts: Groups,
-    buckets: usize,
-    held: usize,
-    /// Sources of the tables before.
-    order: usize,
-}
-
-impl<'a> Gather<'a> {
-    fn new(query: &'a BucketQuery) -> Self {
-        let cursor = query.cursor.filter(|_| !query.by_device).map(|cursor| cursor.start);
-        Self {
-            query,
-            needs: Needs::of(&query.aggregates),
-            from: query.from.max(cursor.unwrap_or(Millis::MIN)),
-            numbers: Groups::default(),
-            texts: Groups::default(),
-            buckets: 0,
-            held: 0,
-            order: 0,
-        }
-    }
-
-    fn source(
-        &mut self,
-        shared: &Shared,
-        source: &Source<'_>,
-        filter: &Filter<'_>,
-        meter: &mut Meter<'_>,
-    ) -> Result<(), Error> {
-        let order = self.order + source.order;
-        source.scan(shared, filter, meter, &mut |row| self.row(&row, order).map(|()| true))
-    }
-
-    fn row(&mut self, row: &Row, order: usize) -> Result<(), Error> {
-        let [Some(value), _] = &row.values else { return Ok(()) };
-        let start = self.start_of(row.key.ts);
-        let device = if self.query.by_device { row.device } else { DeviceId::from_bytes([0; 16]) };
-        let groups = if value.kind() == ValueKind::Str { &mut self.texts } else { &mut self.numbers };
-        let buckets = groups.entry(device).or_default();
-        let accumulator = buckets.entry(start).or_insert_with(|| {
-            self.buckets += 1;
-            Accumulator::default()
-        });
-        accumulator.add(self.needs, (row.key, row.device, order), value);
-        if self.needs.percentiles {
-            self.held += 1;
-            if self.held > HELD_VALUES_MAX {
-                self.sketch_all();
-            }
-        }
-        if self.buckets > BUCKETS_MAX {
-            return Err(Error::Budget { what: format!("would make more than {BUCKETS_MAX} buckets") });
-        }
-        Ok(())
-    }
-
-    fn start_of(&self, ts: Millis) -> Millis {
-        match self.query.resolution {
-            Resolution::All => self.query.from,
-            Resolution::Millis(length) => ts.div_euclid(length) * length,
-        }
-    }
-
-    fn sketch_all(&mut self) {
-        self.numbers.values_mut().flat_map(HashMap::values_mut).for_each(Accumulator::sketch);
-        self.held = self.numbers.values().flat_map(HashMap::values).map(Accumulator::held).sum();
-    }
-
-    fn finish(self, sources: Vec<SourceRead>) -> Result<Buckets, Error> {
-        let groups = if self.numbers.is_empty() { self.texts } else { self.numbers };
-        let is_text = self.query.kind.is_none() && groups.values().flat_map(HashMap::values).any(Accumulator::is_text);
-        if is_text {
-            check_texts(self.query)?;
-        }
-        let by_device = self.query.by_device;
-        let mut all: Vec<_> = groups
-            .into_iter()
-            .flat_map(|(device, buckets)| {
-                let device = by_device.then_some(device);
-                buckets.into_iter().map(move |(start, bucket)| (BucketCursor { device, start }, bucket))
-            })
-            .filter(|(place, _)| self.query.cursor.is_none_or(|cursor| *place >= cursor))
-            .collect();
-        all.sort_unstable_by_key(|(place, _)| *place);
-        let next = all.get(self.query.limit).map(|(place, _)| *place);
-        all.truncate(self.query.limit);
-        let mut series = if by_device { Vec::new() } else { vec![Series { device: None, buckets: Vec::new() }] };
-        for (place, mut accumulator) in all {
-            if by_device && series.last().is_none_or(|series| series.device != place.device) {
-                series.push(Series { device: place.device, buckets: Vec::new() });
-            }
-            let bucket = accumulator.finish(place.start, &self.query.aggregates);
-            series.last_mut().expect("a series was just made").buckets.push(bucket);
-        }
-        Ok(Buckets { series, next, sources })
     }
 }

@@ -87,16 +87,15 @@ pub(super) struct Page<'a> {
     pub budget: Budget,
 }
 
+/// The rows of a page, where the next one begins, and what was read.
+type PageRead = (Vec<Row>, Option<Cursor>, Vec<SourceRead>);
+
 /// A row, where it stands, and what settles equal places: the number of its source.
 type Candidate = (Place, usize, Row);
 
 impl Page<'_> {
     /// Reads the page; only rows for which `wanted` is true count.
-    pub fn read(
-        &self,
-        shared: &Shared,
-        wanted: impl Fn(&Row) -> bool,
-    ) -> Result<(Vec<Row>, Option<Cursor>, Vec<SourceRead>), Error> {
+    pub fn read(&self, shared: &Shared, wanted: impl Fn(&Row) -> bool) -> Result<PageRead, Error> {
         if self.limit == 0 {
             return Err(Error::Query("at least one row must be asked for".to_owned()));
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{ColumnKey, DeviceId, Millis, ValueKind};
 
+use super::accumulate::Totals;
 use super::latest::Found;
 use super::{Devices, Meter, Span, Value};
 use crate::block::Block;
@@ -157,6 +158,19 @@ impl Source<'_> {
         match self.place {
             Held::Chunk(_) => Millis::MIN,
             Held::Block(block) => block.entry.ts_min,
+        }
+    }
+
+    /// The totals of the selected columns, if they are those of exactly the rows that the filter lets through.
+    pub fn totals(
+        &self,
+        shared: &Shared,
+        filter: &Filter<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<Option<Vec<Totals>>, Error> {
+        match self.place {
+            Held::Chunk(_) => Ok(None),
+            Held::Block(block) => blocks::totals(shared, block, filter, meter),
         }
     }
 

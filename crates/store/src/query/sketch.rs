@@ -6,6 +6,9 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// How far a percentile may be from the exact one, as a share of it.
 const RELATIVE_ERROR: f64 = 0.005;
 /// Smaller magnitudes count as zero.

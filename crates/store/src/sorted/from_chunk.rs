@@ -20,7 +20,7 @@ pub fn from_chunk(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool) -> [Opt
         let is_kept = |row: &u32| devices.rank(chunk, *row) != ERASED && is_part(row);
         let key = |row: u32| chunk.key(row as usize);
         let rank = |row: u32| devices.rank(chunk, row);
-        let order = order(rows.clone().filter(is_kept), devices.sorted.len(), rank, key);
+        let order = order(rows.clone().filter(is_kept), devices.sorted.len(), rank, |row| chunk.ts(row as usize), key);
         (!order.rows.is_empty()).then(|| gather(chunk, &devices, &order))
     })
 }

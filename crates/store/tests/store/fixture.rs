@@ -6,9 +6,11 @@ use std::sync::Arc;
 use disk::FaultDisk;
 use model::{
     Clock, ColumnKey, DeviceId, DeviceIndex, Disk, Offset, Partition, RowFlags, Rows, Source, Table, TableKind,
-    TableLayout, TenantId, ValueKind,
+    TableLayout, TenantId,
 };
-use store::{Background, Inserted, Recovered, Store, StoreConfig, Value, Writer};
+use store::{Background, Budget, Inserted, PointQuery, Recovered, Scope, Store, StoreConfig, Value, Writer};
+
+use crate::model_of_store::Model;
 
 pub const NOW: i64 = 1_700_000_000_000;
 pub const PARTITION: Partition = Partition(0);
@@ -54,6 +56,11 @@ impl Message {
 
     pub fn seq(mut self, seq: u64) -> Self {
         self.seq = Some(seq);
+        self
+    }
+
+    pub fn class(mut self, class: &'static str) -> Self {
+        self.class = class;
         self
     }
 
@@ -237,10 +244,40 @@ impl World {
         recovered
     }
 
+    /// What `temperature` reads as over everything: device, ts, value.
+    pub fn temperatures(&self) -> Vec<(DeviceId, i64, Value)> {
+        let points = self.store.points(&everything("temperature")).unwrap().points;
+        points.into_iter().map(|point| (point.device, point.ts, point.value)).collect()
+    }
+
+    /// Asserts that the store answers what was sent, each message once.
+    pub fn check(&self) {
+        let query = everything("temperature");
+        let expected: Vec<_> =
+            Model::of(self).points(&query).into_iter().map(|(device, ts, value, ..)| (device, ts, value)).collect();
+        assert_eq!(self.temperatures(), expected);
+    }
+
     /// Names of the block files on the disk.
     pub fn block_files(&self) -> Vec<String> {
         let entries = self.disk.list("/data/store/blocks".as_ref()).unwrap();
         entries.into_iter().map(|entry| entry.name).collect()
+    }
+}
+
+/// A question for every value of a metric of the class `pumps`.
+pub fn everything(metric: &str) -> PointQuery {
+    PointQuery {
+        tenant: TENANT,
+        scope: Scope::Class("pumps".to_owned()),
+        metric: metric.to_owned(),
+        kind: None,
+        from: i64::MIN / 2,
+        to: i64::MAX / 2,
+        tag: None,
+        limit: 100_000,
+        cursor: None,
+        budget: Budget::default(),
     }
 }
 

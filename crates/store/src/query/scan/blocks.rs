@@ -10,6 +10,7 @@ use super::{Filter, Row, SLICE_ROWS, Selection, TagFilter, Visit, value_of};
 use crate::block::{Block, Reader, Span, Tail};
 use crate::error::Error;
 use crate::key::RowKey;
+use crate::query::accumulate::Totals;
 use crate::query::latest::Found;
 use crate::query::{Devices, Meter, Tier};
 use crate::sorted::{NARROW_METRIC, NARROW_VALUE, Optional, Present};
@@ -42,6 +43,31 @@ pub fn scan(
             Ok(())
         }
     }
+}
+
+/// See [`super::Source::totals`].
+pub fn totals(
+    shared: &Shared,
+    block: &Block,
+    filter: &Filter<'_>,
+    meter: &mut Meter<'_>,
+) -> Result<Option<Vec<Totals>>, Error> {
+    let (entry, span) = (&block.entry, &filter.span);
+    let is_whole = matches!(filter.devices, Devices::All)
+        && span.tag.is_none()
+        && (span.from..span.to).contains(&entry.ts_min)
+        && (span.from..span.to).contains(&entry.ts_max)
+        && entry.ts_min >= filter.kept_from;
+    if entry.narrow || !is_whole || shared.has_erased() {
+        return Ok(None);
+    }
+    let tail = block.open()?;
+    let selected = tail.columns.iter().filter(|column| filter.selection.place(&column.key).is_some());
+    let totals: Option<Vec<Totals>> = selected.map(|column| column.totals).collect();
+    if totals.as_ref().is_some_and(|totals| !totals.is_empty()) {
+        meter.covered(Tier::Hot, entry.rows);
+    }
+    Ok(totals)
 }
 
 /// The columns that a query reads.

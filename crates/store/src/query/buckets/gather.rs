@@ -1,0 +1,149 @@
+//! Rows on their way into buckets.
+
+use std::collections::HashMap;
+
+use model::limits::PERCENTILE_EXACT_MAX;
+use model::{DeviceId, Millis, ValueKind};
+
+use super::{BucketCursor, BucketQuery, Buckets, Resolution, Series, check_texts};
+use crate::error::Error;
+use crate::query::accumulate::{Accumulator, Needs, Totals};
+use crate::query::scan::{Filter, Row, Source};
+use crate::query::{Meter, SourceRead};
+use crate::store::Shared;
+
+/// Buckets that one query may make before it is told to use a coarser resolution.
+const BUCKETS_MAX: usize = 2_000_000;
+/// Exact values for percentiles that one query may hold over all its buckets.
+const HELD_VALUES_MAX: usize = 8 * PERCENTILE_EXACT_MAX;
+
+/// What tells buckets apart. Strings are kept apart from numbers, because only one of the two is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    device: Option<DeviceId>,
+    start: Millis,
+    is_text: bool,
+}
+
+/// Rows on their way into buckets.
+pub struct Gather<'a> {
+    pub needs: Needs,
+    /// Where the first bucket of this page begins.
+    pub from: Millis,
+    /// Sources of the tables before.
+    pub order: usize,
+    query: &'a BucketQuery,
+    places: HashMap<Key, usize>,
+    buckets: Vec<(Key, Accumulator)>,
+    /// The bucket of the row before: mostly it is that of the next row too.
+    last: usize,
+    held: usize,
+}
+
+impl<'a> Gather<'a> {
+    pub fn new(query: &'a BucketQuery) -> Self {
+        let cursor = query.cursor.filter(|_| !query.by_device).map(|cursor| cursor.start);
+        Self {
+            needs: Needs::of(&query.aggregates),
+            from: query.from.max(cursor.unwrap_or(Millis::MIN)),
+            order: 0,
+            query,
+            places: HashMap::new(),
+            buckets: Vec::new(),
+            last: 0,
+            held: 0,
+        }
+    }
+
+    /// Takes a source's rows in, or the totals that were made when it was sealed.
+    pub fn source(
+        &mut self,
+        shared: &Shared,
+        source: &Source<'_>,
+        filter: &Filter<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Error> {
+        let want_totals = self.query.resolution == Resolution::All
+            && !self.query.by_device
+            && !self.needs.edges
+            && !self.needs.percentiles;
+        if want_totals && let Some(totals) = source.totals(shared, filter, meter)? {
+            return totals.iter().try_for_each(|totals| self.totals(totals));
+        }
+        let order = self.order + source.order;
+        source.scan(shared, filter, meter, &mut |row| self.row(&row, order).map(|()| true))
+    }
+
+    fn totals(&mut self, totals: &Totals) -> Result<(), Error> {
+        let at = self.bucket(Key { device: None, start: self.query.from, is_text: false })?;
+        self.buckets[at].1.add_totals(totals);
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Row, order: usize) -> Result<(), Error> {
+        let [Some(value), _] = &row.values else { return Ok(()) };
+        let start = self.start_of(row.key.ts);
+        let device = self.query.by_device.then_some(row.device);
+        let at = self.bucket(Key { device, start, is_text: value.kind() == ValueKind::Str })?;
+        self.buckets[at].1.add(self.needs, (row.key, row.device, order), value);
+        if self.needs.percentiles {
+            self.held += 1;
+            if self.held > HELD_VALUES_MAX {
+                self.sketch_all();
+            }
+        }
+        Ok(())
+    }
+
+    fn bucket(&mut self, key: Key) -> Result<usize, Error> {
+        if self.buckets.get(self.last).is_some_and(|(last, _)| *last == key) {
+            return Ok(self.last);
+        }
+        let next = self.buckets.len();
+        self.last = *self.places.entry(key).or_insert(next);
+        if self.last == next {
+            if next == BUCKETS_MAX {
+                return Err(Error::Budget { what: format!("would make more than {BUCKETS_MAX} buckets") });
+            }
+            self.buckets.push((key, Accumulator::default()));
+        }
+        Ok(self.last)
+    }
+
+    fn start_of(&self, ts: Millis) -> Millis {
+        match self.query.resolution {
+            Resolution::All => self.query.from,
+            Resolution::Millis(length) => ts.div_euclid(length) * length,
+        }
+    }
+
+    fn sketch_all(&mut self) {
+        self.buckets.iter_mut().for_each(|(_, bucket)| bucket.sketch());
+        self.held = 0;
+    }
+
+    /// The answer: numbers, or strings if there are no numbers.
+    pub fn finish(mut self, sources: Vec<SourceRead>) -> Result<Buckets, Error> {
+        let has_numbers = self.buckets.iter().any(|(key, _)| !key.is_text);
+        self.buckets.retain(|(key, _)| key.is_text != has_numbers);
+        if !self.buckets.is_empty() && !has_numbers {
+            check_texts(self.query)?;
+        }
+        let place = |key: &Key| BucketCursor { device: key.device, start: key.start };
+        let is_answered = |key: &Key| self.query.cursor.is_some_and(|cursor| place(key) < cursor);
+        self.buckets.retain(|(key, _)| !is_answered(key));
+        self.buckets.sort_unstable_by_key(|(key, _)| place(key));
+        let next = self.buckets.get(self.query.limit).map(|(key, _)| place(key));
+        self.buckets.truncate(self.query.limit);
+        let by_device = self.query.by_device;
+        let mut series = if by_device { Vec::new() } else { vec![Series { device: None, buckets: Vec::new() }] };
+        for (key, mut accumulator) in self.buckets {
+            if by_device && series.last().is_none_or(|series: &Series| series.device != key.device) {
+                series.push(Series { device: key.device, buckets: Vec::new() });
+            }
+            let bucket = accumulator.finish(key.start, &self.query.aggregates);
+            series.last_mut().expect("a series was just made").buckets.push(bucket);
+        }
+        Ok(Buckets { series, next, sources })
+    }
+}
