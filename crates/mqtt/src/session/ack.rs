@@ -1,6 +1,6 @@
 //! Acknowledgements that wait for the disk, and what they do when it has answered.
 
-use super::{Action, Close, Publish, Session, SessionState, Topic};
+use super::{Action, Close, Publish, Session, Topic};
 use crate::encode;
 use crate::packet::{Qos, Version};
 use crate::reason::Reason;
@@ -82,12 +82,6 @@ impl Session {
         }
     }
 
-    /// What the acknowledgement speaks of did not become durable and never will: the client is to send it again, and it
-    /// must then count as new. The connection is to be closed.
-    pub fn abandon(&mut self, ack: Ack) {
-        self.state.abandon(ack);
-    }
-
     pub(super) fn release<'a>(&mut self, packet_id: u16) -> Action<'a> {
         let kind = match self.state.held.remove(&packet_id) {
             Some(held) if held.counted => Kind::Completed,
@@ -100,14 +94,5 @@ impl Session {
     /// The PUBREC of a message that was sent again while it is held.
     pub(super) fn repeat(packet_id: u16, topic: Topic<'_>) -> Action<'_> {
         Action::Repeat(Ack { packet_id, kind: Kind::ReceivedAgain, reason: Reason::SUCCESS }, topic)
-    }
-}
-
-impl SessionState {
-    /// [`Session::abandon`] for a session whose connection is gone.
-    pub fn abandon(&mut self, ack: Ack) {
-        if ack.kind == Kind::Received {
-            self.release(ack.packet_id);
-        }
     }
 }

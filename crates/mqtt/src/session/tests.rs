@@ -299,18 +299,6 @@ fn a_clean_start_forgets_the_session() {
 }
 
 #[test]
-fn what_was_not_stored_counts_as_new_when_it_is_sent_again() {
-    let mut session = open(Version::V5);
-    let packet = publish(Version::V5, Qos::ExactlyOnce, 5, "t", "x");
-    let Action::Publish(first) = session.step(&packet, &mut Vec::new()).action else { panic!("a publish") };
-    let Action::Repeat(again, _) = session.step(&packet, &mut Vec::new()).action else { panic!("a repeat") };
-    session.abandon(again);
-    assert!(session.state.held.contains_key(&5));
-    session.abandon(first.ack().expect("QoS 2"));
-    assert!(!session.state.held.contains_key(&5));
-}
-
-#[test]
 fn a_refusal_is_an_acknowledgement_in_turn_or_the_end() {
     let refused = |version, qos, reason| {
         let mut session = open(version);

@@ -86,6 +86,8 @@ pub(crate) struct EventLoop {
     pub(super) runtime: Handle,
     pub(super) inbox: Inbox,
     receiver: mpsc::Receiver<Inbound>,
+    /// The raw log was found poisoned. Others may have found it before and stopped ingest, so the flow does not tell.
+    log_failed: bool,
     stopping: bool,
 }
 
@@ -129,6 +131,7 @@ impl EventLoop {
             runtime: parts.runtime,
             inbox,
             receiver,
+            log_failed: false,
             stopping: false,
         })
     }
@@ -412,6 +415,8 @@ impl EventLoop {
         match action {
             Action::Incomplete(_) | Action::Wait | Action::None => {}
             Action::Publish(publish) => self.publish(id, &publish),
+            // Whether what they speak of is durable is not known any more, and cannot be made so.
+            Action::Repeat(..) | Action::Release(_) if self.log_failed => self.turn_away(id),
             Action::Repeat(ack, topic) => {
                 self.bind(id, topic);
                 self.owe(id, ack);
@@ -432,14 +437,10 @@ impl EventLoop {
     }
 
     fn commit(&mut self) {
-        let Err(NotAppended { error, acks }) = self.appender.commit() else { return };
+        let Err(NotAppended { error, batch }) = self.appender.commit() else { return };
         tracing::error!(%error, "the journal refused a batch; clients are disconnected to send it again");
-        for Owed { to, ack } in acks {
-            if let Some(connection) = self.get(to) {
-                connection.session.abandon(ack);
-            }
-        }
         self.close_all(Reason::SERVER_UNAVAILABLE, |_| true);
+        self.sessions.forget(&batch);
     }
 
     /// Hands out the acknowledgements whose batches are durable.
@@ -538,12 +539,26 @@ impl EventLoop {
                 Inbound::Stop => self.stopping = true,
             }
         }
-        if let Some(error) = self.appender.raw().log().poisoned()
-            && self.overload.flow() != Flow::Stopped
+        if !self.log_failed
+            && let Some(error) = self.appender.raw().log().poisoned()
         {
-            self.overload.set(Flow::Stopped, &error.to_string());
-            self.close_all(Reason::SERVER_UNAVAILABLE, |_| true);
+            self.give_up_log(&error);
         }
+    }
+
+    /// What is durable is acknowledged, and nothing more, until the log is opened again.
+    fn give_up_log(&mut self, error: &journal::Error) {
+        self.log_failed = true;
+        self.overload.set(Flow::Stopped, &error.to_string());
+        self.release();
+        self.appender.abandon();
+        self.close_all(Reason::SERVER_UNAVAILABLE, |_| true);
+    }
+
+    fn turn_away(&mut self, id: ConnectionId) {
+        let Some(connection) = self.get(id) else { return };
+        let close = connection.session.close(Reason::SERVER_UNAVAILABLE);
+        self.close(id, close);
     }
 
     fn changed(&mut self, change: Option<&Change>) {

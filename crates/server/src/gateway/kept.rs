@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use model::{Control, SessionKey, limits};
+use model::{Batch, BatchView, Control, SessionKey, limits};
 use mqtt::SessionState;
 
 use super::connection::ConnectionId;
@@ -59,6 +59,19 @@ impl KeptSessions {
         }
         self.keep(key, state, now);
         None
+    }
+
+    /// A batch was not stored: the identifiers that it was to record await no PUBREL, and their messages count as new
+    /// when they come again. For sessions without a connection.
+    pub fn forget(&mut self, batch: &Batch) {
+        let view = BatchView::parse(batch.body()).expect("a batch that our own builder closed");
+        for control in view.controls() {
+            if let Ok(Control::Held { session, packet_id, .. }) = control
+                && let Some(kept) = self.kept.get_mut(&session)
+            {
+                kept.state.release(packet_id);
+            }
+        }
     }
 
     fn keep(&mut self, key: SessionKey, state: SessionState, now: Duration) {

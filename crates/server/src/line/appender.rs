@@ -35,6 +35,7 @@ pub struct Appender<A> {
     /// A closed batch that found every commit slot taken by others; it goes first.
     held_back: Option<(Batch, Acks<A>)>,
     spare: Vec<Vec<A>>,
+    abandoned: bool,
 }
 
 /// What a batch on its way owes.
@@ -43,11 +44,11 @@ struct Acks<A> {
     early: Vec<A>,
 }
 
-/// A batch that the journal refused: why, and the acks that it was to release.
+/// A batch that the journal refused, and why. The acks that it was to release are gone.
 #[derive(Debug)]
-pub struct NotAppended<A> {
+pub struct NotAppended {
     pub error: journal::Error,
-    pub acks: Vec<A>,
+    pub batch: Batch,
 }
 
 impl<A> Appender<A> {
@@ -66,6 +67,7 @@ impl<A> Appender<A> {
             waiting: VecDeque::new(),
             held_back: None,
             spare: Vec::new(),
+            abandoned: false,
         }
     }
 
@@ -80,8 +82,11 @@ impl<A> Appender<A> {
         self.open.push(key, payload);
     }
 
-    /// Adds a control record to the open batch.
+    /// Adds a control record to the open batch. After [`Appender::abandon`] there is nothing to add it to.
     pub fn control(&mut self, control: &Control) {
+        if self.abandoned {
+            return;
+        }
         self.begin();
         self.open.control(control);
     }
@@ -110,9 +115,8 @@ impl<A> Appender<A> {
             || self.clock.monotonic().saturating_sub(self.open_since) >= limits::BATCH_COMMIT_WAIT
     }
 
-    /// Gives what is open to the log. On an error nothing of it is stored, and its acks come back: their senders must
-    /// not be told that it is.
-    pub fn commit(&mut self) -> Result<(), NotAppended<A>> {
+    /// Gives what is open to the log. On an error nothing of it is stored, and its acks will not leave.
+    pub fn commit(&mut self) -> Result<(), NotAppended> {
         if let Some((batch, acks)) = self.held_back.take() {
             self.append(batch, acks)?;
         }
@@ -129,19 +133,27 @@ impl<A> Appender<A> {
         self.append(open.seal(self.clock.now_ms()), acks)
     }
 
-    fn append(&mut self, batch: Batch, mut acks: Acks<A>) -> Result<(), NotAppended<A>> {
+    fn append(&mut self, batch: Batch, mut acks: Acks<A>) -> Result<(), NotAppended> {
         match self.raw.append(batch) {
             Ok(range) => {
                 self.early.append(&mut acks.early);
                 self.waiting.push_back((range.end, acks.durable));
             }
             Err(Refused { batch, error: journal::Error::Busy }) => self.held_back = Some((batch, acks)),
-            Err(Refused { error, .. }) => {
-                acks.durable.append(&mut acks.early);
-                return Err(NotAppended { error, acks: acks.durable });
-            }
+            Err(Refused { batch, error }) => return Err(NotAppended { error, batch }),
         }
         Ok(())
+    }
+
+    /// The log has failed: what waits for it will never be durable, so none of it is acknowledged, and nothing more goes
+    /// in. Acks that are owed from now on are refusals, which wait for nobody.
+    pub fn abandon(&mut self) {
+        self.open = self.pool.builder();
+        self.open_acks.clear();
+        self.open_early.clear();
+        self.waiting.clear();
+        self.held_back = None;
+        self.abandoned = true;
     }
 
     /// Acks that came with no payload keep their place behind those that wait already.

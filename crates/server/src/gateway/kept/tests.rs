@@ -48,3 +48,15 @@ fn the_log_brings_sessions_back() {
     let back = sessions.begin(KEY, ID).expect("kept");
     assert_eq!(back.held().collect::<Vec<_>>(), [(5, 55)]);
 }
+
+#[test]
+fn what_was_not_stored_counts_as_new_when_it_is_sent_again() {
+    let mut sessions = KeptSessions::default();
+    sessions.begin(KEY, ID);
+    assert_eq!(sessions.end(KEY, ID, state(10), NOW), None);
+    let mut batch = model::BatchPool::default().builder();
+    batch.control(&Control::Held { session: KEY, packet_id: 5, payload_hash: 55 });
+    batch.control(&Control::Held { session: SessionKey(8), packet_id: 5, payload_hash: 55 });
+    sessions.forget(&batch.seal(0));
+    assert_eq!(sessions.begin(KEY, OTHER), Some(SessionState::new(10)));
+}

@@ -66,3 +66,15 @@ fn an_early_ack_leaves_once_the_log_has_the_batch() {
     assert_eq!(released(&mut appender), [1]);
     assert!(appender.is_settled());
 }
+
+#[test]
+fn after_a_failure_of_the_log_only_what_is_said_of_it_leaves() {
+    let (mut appender, key) = appender();
+    appender.push(key, b"one");
+    appender.ack(1, Durability::Persisted);
+    appender.abandon();
+    appender.control(&Control::SessionEnded { session: model::SessionKey(1) });
+    appender.ack(2, Durability::Persisted);
+    assert_eq!(released(&mut appender), [2]);
+    assert!(appender.is_settled() && !appender.is_due(true));
+}
