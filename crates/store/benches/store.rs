@@ -21,13 +21,19 @@ const BATCH_ROWS: usize = 1000;
 const DEVICES: usize = 1000;
 
 fn main() {
-    let blocks: usize = std::env::var("BLOCKS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
+    let blocks: usize = std::env::var("BLOCKS").map_or(8, |text| text.parse().expect("BLOCKS is a number"));
     let clock = Clock::system();
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for signal in [Signal::Regular, Signal::Noisy, Signal::Flags] {
-        if !format!("{signal:?}").starts_with(&only) {
-            continue;
+    // For a profile of one part: `cargo bench -p store -- seal`.
+    if std::env::args().any(|argument| argument == "seal") {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (store, mut writer) = open(&clock, dir.path(), DEVICES);
+        for at in 0..blocks {
+            let (insert, seal) = block(&clock, &store, &mut writer, Signal::Regular, DEVICES, at);
+            println!("insert {insert:.1} ns/row, seal {seal:.1} ns/row");
         }
+        return;
+    }
+    for signal in [Signal::Regular, Signal::Noisy, Signal::Flags] {
         let dir = tempfile::tempdir().expect("a temporary directory");
         run(&clock, dir.path(), signal, if matches!(signal, Signal::Regular) { blocks } else { 1 });
     }

@@ -81,7 +81,7 @@ impl Chunk {
             received: Column::new(hidden("received", ValueKind::I64), rows_max, &pool),
             tags: Column::new(hidden("tags", ValueKind::Str), rows_max, &pool),
             devices: Devices::default(),
-            texts: Texts::default(),
+            texts: Texts::new(pool.clone()),
             spill: RwLock::default(),
             columns: RwLock::default(),
             rows_max,
@@ -89,6 +89,20 @@ impl Chunk {
             end: OnceLock::new(),
             pool,
         }
+    }
+
+    /// Whether the head as a whole holds more than it may.
+    pub fn is_head_over(&self) -> bool {
+        self.pool.is_over()
+    }
+
+    /// Adds cells of metrics that have no column; only the writer does. Returns how many there are.
+    pub fn add_spill(&self, cells: impl Iterator<Item = SpillCell>) -> usize {
+        let mut spill = self.spill.write().expect("no holder of this lock panics");
+        let before = spill.cells.len();
+        spill.cells.extend(cells);
+        self.pool.reserve((spill.cells.len() - before) * size_of::<SpillCell>());
+        spill.cells.len()
     }
 
     pub fn rows_max(&self) -> usize {
@@ -132,6 +146,13 @@ impl Chunk {
         let len = self.published.load(Ordering::Acquire);
         let columns = self.columns.read().expect("no holder of this lock panics").clone();
         Visible { chunk: self.clone(), len, columns }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let spilled = self.spill.get_mut().expect("no holder of this lock panics").cells.len();
+        self.pool.release(spilled * size_of::<SpillCell>());
     }
 }
 

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
+use super::pool::PagePool;
+
 /// Longer strings are hardly ever equal (the data of events): they are not looked up.
 const SHARED_BYTES_MAX: usize = 64;
 /// What a string costs besides its bytes: two counters, a pointer, a map entry.
 const TEXT_OVERHEAD_BYTES: usize = 64;
 
 /// The strings, by number. Only the writer adds.
-#[derive(Default)]
 pub struct Texts {
     texts: RwLock<Vec<Arc<str>>>,
     bytes: AtomicUsize,
+    pool: Arc<PagePool>,
 }
 
 /// The writer's look-up of strings that are there already.
@@ -21,6 +23,10 @@ pub struct Texts {
 pub struct TextNumbers(HashMap<Arc<str>, u64>);
 
 impl Texts {
+    pub fn new(pool: Arc<PagePool>) -> Self {
+        Self { texts: RwLock::default(), bytes: AtomicUsize::new(0), pool }
+    }
+
     /// The number of `text`, which is added if need be.
     pub fn number(&self, numbers: &mut TextNumbers, text: &str) -> u64 {
         let shared = text.len() <= SHARED_BYTES_MAX;
@@ -29,6 +35,7 @@ impl Texts {
         }
         let text: Arc<str> = text.into();
         self.bytes.fetch_add(text.len() + TEXT_OVERHEAD_BYTES, Ordering::Relaxed);
+        self.pool.reserve(text.len() + TEXT_OVERHEAD_BYTES);
         let mut texts = self.texts.write().expect("no holder of this lock panics");
         texts.push(text.clone());
         let number = texts.len() as u64 - 1;
@@ -52,5 +59,11 @@ impl Texts {
     /// Memory that the strings take.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Texts {
+    fn drop(&mut self) {
+        self.pool.release(self.bytes());
     }
 }

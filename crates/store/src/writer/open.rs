@@ -81,7 +81,7 @@ impl OpenChunk {
         let to = rows.len().min(from + room);
         // What can fail comes first, so that a run of rows is in as a whole or not at all.
         let full = |has_room: bool| if has_room { Ok(()) } else { Err(Error::HeadFull) };
-        full(self.chunk.ensure(page))?;
+        full(!self.chunk.is_head_over() && self.chunk.ensure(page))?;
         full(self.find_columns(rows, page, from, to))?;
         self.find_slots(rows, page, from, to, bound)?;
 
@@ -195,13 +195,12 @@ impl OpenChunk {
                     });
                 }
                 Target::Spill(key) => {
-                    let mut spill = self.chunk.spill.write().expect("no holder of this lock panics");
-                    spill.cells.extend(cells.map(|(row, bits)| {
-                        let mut number = |bits| self.chunk.texts.number(&mut self.texts, rows.text_of(bits));
-                        let bits = if is_text { number(bits) } else { bits };
-                        SpillCell { row: (self.len + row) as u32, key, bits }
+                    let base = self.len;
+                    let (chunk, texts) = (&self.chunk, &mut self.texts);
+                    self.spill_cells = chunk.add_spill(cells.map(|(row, bits)| {
+                        let bits = if is_text { chunk.texts.number(texts, rows.text_of(bits)) } else { bits };
+                        SpillCell { row: (base + row) as u32, key, bits }
                     }));
-                    self.spill_cells = spill.cells.len();
                 }
             }
         }

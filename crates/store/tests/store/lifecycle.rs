@@ -10,7 +10,7 @@ use store::{
     Aggregate, Background, BucketQuery, Budget, Error, Resolution, Retention, Scope, Store, StoreConfig, Value,
 };
 
-use crate::fixture::{Message, NOW, PARTITION, TENANT, World, config, device, everything};
+use crate::fixture::{Logged, Message, NOW, PARTITION, TENANT, World, config, device, everything};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -135,6 +135,30 @@ fn a_full_head_makes_the_writer_wait_and_takes_no_row_twice() {
     assert!(taken < 4096 + 1, "the last attempt took what was left");
     assert_eq!(world.temperatures().len(), 10_000);
     assert!(world.store.figures().head_bytes <= 7 * 32 * 1024);
+}
+
+#[test]
+fn strings_count_against_the_memory_of_the_head() {
+    let mut world = World::new(1 << 20);
+    let mut config = config(1 << 20);
+    config.head_bytes_max = 10 * 32 * 1024;
+    let (store, _) = Store::open(config, Arc::new(FaultDisk::new()), world.clock.clone()).unwrap();
+    world.writer = store.writer(PARTITION);
+    world.store = store;
+    let long = "x".repeat(1000);
+    let mut refused = 0;
+    for at in 0..200 {
+        let event = Message::event(0, NOW + at, "start", &format!("\"{at}{long}\""));
+        let logged = Logged { received: NOW, base: at as u64, messages: vec![event] };
+        let rows = world.rows(&logged).remove(0);
+        while let Err(error) = world.writer.insert(&rows) {
+            assert!(matches!(error, Error::HeadFull));
+            refused += 1;
+            world.store.seal_waiting().unwrap();
+        }
+    }
+    assert!(refused > 0);
+    assert!(world.store.figures().head_bytes < 11 * 32 * 1024);
 }
 
 fn count(store: &Store) -> usize {
