@@ -109,7 +109,7 @@ impl Intake {
     /// Completes when every submission is durable. All are accepted or none; a caller that goes away before that has
     /// no acknowledgement, whatever became of its payloads.
     pub async fn submit(&self, submissions: Vec<Submission>) -> Result<(), IntakeError> {
-        self.refuse_if_not_open()?;
+        self.wait_until_open().await?;
         let early = submissions.iter().all(|submission| submission.durability == Durability::Memory);
         let durability = if early { Durability::Memory } else { Durability::Persisted };
         let mut payloads = Vec::with_capacity(submissions.len());
@@ -126,8 +126,9 @@ impl Intake {
         answered.await.unwrap_or(Err(IntakeError::NotDurable))
     }
 
-    fn refuse_if_not_open(&self) -> Result<(), IntakeError> {
-        match self.overload.flow() {
+    /// Overload is first a pause: the request waits. It is refused when the pause takes too long.
+    async fn wait_until_open(&self) -> Result<(), IntakeError> {
+        match self.overload.wait_while_paused(limits::OVERLOAD_PAUSE_MAX).await {
             Flow::Open => Ok(()),
             Flow::Paused => {
                 Err(IntakeError::Paused { reason: self.overload.reason(), retry_after: Duration::from_secs(1) })

@@ -7,8 +7,10 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use model::limits;
+use tokio::sync::Notify;
 
 /// Whether payloads are taken in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +28,7 @@ pub enum Flow {
 pub struct Overload {
     flow: AtomicU8,
     reason: Mutex<String>,
+    changed: Notify,
 }
 
 impl Overload {
@@ -36,6 +39,21 @@ impl Overload {
             1 => Flow::Paused,
             _ => Flow::Stopped,
         }
+    }
+
+    /// Waits while ingest is paused, at most `wait_max`, and says how it stands then.
+    pub async fn wait_while_paused(&self, wait_max: Duration) -> Flow {
+        let over = async {
+            loop {
+                // Made before the state is looked at, so that no change is missed.
+                let changed = self.changed.notified();
+                match self.flow() {
+                    Flow::Paused => changed.await,
+                    flow => return flow,
+                }
+            }
+        };
+        tokio::time::timeout(wait_max, over).await.unwrap_or(Flow::Paused)
     }
 
     /// Why ingest is paused or stopped; empty while it is open.
@@ -56,6 +74,7 @@ impl Overload {
         }
         reason.clone_into(&mut current);
         self.flow.store(flow as u8, Ordering::Release);
+        self.changed.notify_waiters();
     }
 }
 
@@ -103,5 +122,16 @@ mod tests {
         overload.set(Flow::Stopped, "a sync failed");
         overload.set(Flow::Open, "");
         assert_eq!((overload.flow(), overload.reason().as_str()), (Flow::Stopped, "a sync failed"));
+    }
+
+    #[tokio::test]
+    async fn a_pause_is_waited_out_up_to_its_limit() {
+        let overload = Overload::default();
+        assert_eq!(overload.wait_while_paused(Duration::ZERO).await, Flow::Open);
+        overload.set(Flow::Paused, "behind");
+        assert_eq!(overload.wait_while_paused(Duration::ZERO).await, Flow::Paused, "the limit has passed");
+        let wait = overload.wait_while_paused(limits::OVERLOAD_PAUSE_MAX);
+        let (flow, ()) = tokio::join!(wait, async { overload.set(Flow::Open, "") });
+        assert_eq!(flow, Flow::Open);
     }
 }
