@@ -94,6 +94,7 @@ pub(crate) struct EventLoop {
 impl EventLoop {
     pub fn new(poll: Poll, parts: GatewayParts, inbox: Inbox, receiver: mpsc::Receiver<Inbound>) -> io::Result<Self> {
         let now = parts.clock.monotonic();
+        let counted = parts.metrics.clone();
         let mut listener = listen(parts.listener)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let anonymous = match parts.anonymous {
@@ -114,7 +115,7 @@ impl EventLoop {
             open: 0,
             ready: VecDeque::new(),
             dirty: Vec::new(),
-            appender: Appender::new(parts.raw, parts.clock.clone()),
+            appender: Appender::new(parts.raw, parts.clock.clone(), move |took| counted.mqtt.durable_after(took)),
             sessions: KeptSessions::recover(&parts.held, now),
             known_devices: HashMap::new(),
             touched_at: parts.clock.now_ms(),

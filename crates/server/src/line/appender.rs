@@ -30,15 +30,24 @@ pub struct Appender<A> {
     /// Acks that leave once the log has taken the open batch in, for classes whose durability is `memory`.
     open_early: Vec<A>,
     early: Vec<A>,
-    /// Batches on their way, oldest first: their end offset and what waits for it.
-    waiting: VecDeque<(Offset, Vec<A>)>,
+    /// Batches on their way, oldest first.
+    waiting: VecDeque<OnItsWay<A>>,
+    /// Told of each batch how long it took from its last payload to its durability.
+    durable_after: Box<dyn Fn(Duration) + Send>,
     /// A closed batch that found every commit slot taken by others; it goes first.
     held_back: Option<(Batch, Acks<A>)>,
     spare: Vec<Vec<A>>,
     abandoned: bool,
 }
 
-/// What a batch on its way owes.
+/// A batch that the log has taken in.
+struct OnItsWay<A> {
+    end: Offset,
+    acks: Vec<A>,
+    since: Duration,
+}
+
+/// What a batch owes before the log has taken it in.
 struct Acks<A> {
     durable: Vec<A>,
     early: Vec<A>,
@@ -52,7 +61,7 @@ pub struct NotAppended {
 }
 
 impl<A> Appender<A> {
-    pub fn new(raw: Arc<RawLog>, clock: Clock) -> Self {
+    pub fn new(raw: Arc<RawLog>, clock: Clock, durable_after: impl Fn(Duration) + Send + 'static) -> Self {
         let pool = BatchPool::default();
         let open = pool.builder();
         Self {
@@ -65,6 +74,7 @@ impl<A> Appender<A> {
             open_early: Vec::new(),
             early: Vec::new(),
             waiting: VecDeque::new(),
+            durable_after: Box::new(durable_after),
             held_back: None,
             spare: Vec::new(),
             abandoned: false,
@@ -137,7 +147,8 @@ impl<A> Appender<A> {
         match self.raw.append(batch) {
             Ok(range) => {
                 self.early.append(&mut acks.early);
-                self.waiting.push_back((range.end, acks.durable));
+                let since = self.clock.monotonic();
+                self.waiting.push_back(OnItsWay { end: range.end, acks: acks.durable, since });
             }
             Err(Refused { batch, error: journal::Error::Busy }) => self.held_back = Some((batch, acks)),
             Err(Refused { batch, error }) => return Err(NotAppended { error, batch }),
@@ -160,8 +171,8 @@ impl<A> Appender<A> {
     fn keep_without_batch(&mut self) {
         self.early.append(&mut self.open_early);
         match self.waiting.back_mut() {
-            Some((_, last)) => last.append(&mut self.open_acks),
-            None => self.waiting.push_back((0, std::mem::take(&mut self.open_acks))),
+            Some(last) => last.acks.append(&mut self.open_acks),
+            None => self.early.append(&mut self.open_acks),
         }
     }
 
@@ -175,8 +186,13 @@ impl<A> Appender<A> {
         }
         self.early.drain(..).for_each(&mut leave);
         let durable = self.raw.log().durable();
-        while self.waiting.front().is_some_and(|(end, _)| *end <= durable) {
-            let (_, mut acks) = self.waiting.pop_front().expect("just seen");
+        if self.waiting.front().is_none_or(|first| first.end > durable) {
+            return;
+        }
+        let now = self.clock.monotonic();
+        while self.waiting.front().is_some_and(|first| first.end <= durable) {
+            let OnItsWay { mut acks, since, .. } = self.waiting.pop_front().expect("just seen");
+            (self.durable_after)(now.saturating_sub(since));
             acks.drain(..).for_each(&mut leave);
             if self.spare.len() < limits::COMMITS_IN_FLIGHT_MAX {
                 self.spare.push(acks);

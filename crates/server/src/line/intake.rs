@@ -94,7 +94,8 @@ impl Intake {
         let (requests, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
         let stop = Arc::new(AtomicBool::new(false));
         let worker = Worker {
-            appender: Appender::new(raw.clone(), clock),
+            // A request counts for itself how long it waits.
+            appender: Appender::new(raw.clone(), clock, |_| {}),
             requests: receiver,
             overload: overload.clone(),
             stop: stop.clone(),

@@ -12,7 +12,7 @@ fn appender() -> (Appender<u32>, GroupKey) {
     let device: DeviceIndex = devices.index_of(&source).expect("room");
     let raw = RawLog::new(journal.log(Topic::Raw, Partition(0)).expect("opens"), devices);
     let key = GroupKey { device, kind: PayloadKind::Data, format: Format::Json, flags: GroupFlags::default() };
-    (Appender::new(Arc::new(raw), clock), key)
+    (Appender::new(Arc::new(raw), clock, |_| {}), key)
 }
 
 fn released(appender: &mut Appender<u32>) -> Vec<u32> {
