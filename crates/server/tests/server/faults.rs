@@ -1,0 +1,157 @@
+//! Promise: a failed sync acknowledges nothing, stops the log until it is opened again, and is said aloud; a slow sync
+//! holds up acknowledgements and nothing else.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use disk::{Faults, InjectedDisk, Operation, RealDisk};
+use mqtt::{Qos, Reason, Version};
+
+use super::api::{message, point};
+use super::client::*;
+use super::wait::until;
+use super::world::{Setup, World};
+
+fn with_faults() -> (World, Faults) {
+    let faults = Faults::default();
+    let disk = Arc::new(InjectedDisk::new(Arc::new(RealDisk), faults.clone()));
+    (World::start(Setup { disk, ..Setup::default() }), faults)
+}
+
+#[test]
+fn a_failed_sync_is_no_acknowledgement_and_stops_the_log() {
+    let (world, faults) = with_faults();
+    let device = world.api.device();
+    let http = world.api.with_key(&device.token);
+    let mut sender = Client::device(world.listen.mqtt, Version::V5, &device);
+    sender.publish(&device.topic, 1, &message(0).to_string());
+    let mut bystander = Client::key(world.listen.mqtt, Version::V5, &world.api.new_key(&["ingest"]).1);
+    let mut old = Client::key(world.listen.mqtt, Version::V3, &world.api.new_key(&["ingest"]).1);
+    world.api.expect_points(&device, &[point(0)]);
+
+    // The one over MQTT and the one over HTTP wait for the same failing syncs.
+    faults.hold(Operation::SyncData);
+    faults.fail(Operation::SyncData, 1, 1 << 40, ErrorKind::Other);
+    sender.send(&publish(Version::V5, &device.topic, Qos::AtLeastOnce, 2, message(1).to_string().as_bytes()));
+    sender.expect_alive();
+    let posted = std::thread::spawn({
+        let (http, device) = (http.clone(), device.clone());
+        move || http.ingest(&device, &message(2))
+    });
+    faults.wait_held(Operation::SyncData, 2);
+    faults.release(Operation::SyncData);
+    sender.expect_end(Reason::SERVER_UNAVAILABLE);
+    bystander.expect_end(Reason::SERVER_UNAVAILABLE);
+    old.expect_closed();
+    let (status, answer) = posted.join().unwrap();
+    assert_eq!(status, 503, "{answer}");
+
+    assert_eq!(world.obstacles(), ["journal-poisoned"]);
+    // What was durable is read as before.
+    world.api.expect_points(&device, &[point(0)]);
+    // The disk works again, but nobody knows what it has lost: nothing is taken until the log is opened again.
+    faults.heal();
+    let mut sender = Client::device(world.listen.mqtt, Version::V5, &device);
+    sender.send(&publish(Version::V5, &device.topic, Qos::AtLeastOnce, 3, message(3).to_string().as_bytes()));
+    sender.expect(&puback_with(3, Reason::UNSPECIFIED_ERROR));
+    let mut old = Client::device(world.listen.mqtt, Version::V3, &device);
+    old.send(&publish(Version::V3, &device.topic, Qos::AtLeastOnce, 4, message(3).to_string().as_bytes()));
+    old.expect_closed();
+    assert_eq!(http.ingest(&device, &message(3)).0, 503);
+    assert_eq!(world.obstacles(), ["journal-poisoned"]);
+
+    // Opened again it goes on, and what is sent again is stored once, whether the failing disk had it or not.
+    let world = World::start_in(world.stop(), Setup::default());
+    let mut sender = Client::device(world.listen.mqtt, Version::V5, &device);
+    for seq in 1..=3 {
+        sender.publish(&device.topic, 5, &message(seq).to_string());
+    }
+    world.api.expect_points(&device, &[point(0), point(1), point(2), point(3)]);
+    assert!(world.obstacles().is_empty());
+}
+
+#[test]
+fn a_batch_that_is_not_durable_releases_its_held_identifiers() {
+    let (world, faults) = with_faults();
+    let device = world.api.device();
+    let options = lasting(login(Version::V5, &device));
+    let payload = br#"{"metrics":{"x":1}}"#;
+    let (mut sender, _) = Client::connect(world.listen.mqtt, &options);
+    sender.publish(&device.topic, 1, r#"{"metrics":{"x":0}}"#);
+    faults.fail(Operation::SyncData, 1, 1 << 40, ErrorKind::Other);
+    sender.send(&publish(Version::V5, &device.topic, Qos::ExactlyOnce, 2, payload));
+    sender.expect_end(Reason::SERVER_UNAVAILABLE);
+    // A repeat of what was never acknowledged must not be told that it was received.
+    let (mut sender, _) = Client::connect(world.listen.mqtt, &options);
+    sender.send(&publish_again(Version::V5, &device.topic, Qos::ExactlyOnce, 2, payload));
+    let answer = sender.receive();
+    assert_ne!(answer.as_deref(), Some(&pubrec(2)[..]));
+    faults.heal();
+}
+
+#[test]
+fn a_slow_sync_holds_up_acknowledgements_and_nothing_else() {
+    let (world, faults) = with_faults();
+    let device = world.api.device();
+    let mut sender = Client::device(world.listen.mqtt, Version::V5, &device);
+    sender.publish(&device.topic, 1, &message(0).to_string());
+    world.api.expect_points(&device, &[point(0)]);
+    faults.hold(Operation::SyncData);
+    for seq in 1..=100 {
+        let packet_id = seq as u16 + 1;
+        sender.send(&publish(
+            Version::V5,
+            &device.topic,
+            Qos::AtLeastOnce,
+            packet_id,
+            message(seq).to_string().as_bytes(),
+        ));
+        sender.expect_alive();
+    }
+    // Others come in, and what is durable is read; what is not is not visible.
+    Client::device(world.listen.mqtt, Version::V3, &world.api.device()).expect_alive();
+    assert_eq!(world.api.points(&device, "x"), [point(0)]);
+    faults.release(Operation::SyncData);
+    (2..=101).for_each(|packet_id| sender.expect(&puback(packet_id)));
+    world.api.expect_points(&device, &(0..=100).map(point).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_disk_without_space_for_a_segment_refuses_until_there_is_some() {
+    let (world, faults) = with_faults();
+    let (device, http) = (world.api.device(), &world.api);
+    faults.fail(Operation::Allocate, 1, 1 << 40, ErrorKind::StorageFull);
+    // Free topics are not looked into, so a segment is soon full.
+    let filler = vec![b'.'; 1_000_000];
+    let packet = publish(Version::V5, "filler", Qos::AtLeastOnce, 1, &filler);
+    let mut client = Client::dial(world.anonymous(), Version::V5);
+    client.send(&connect(&mqtt::client::ConnectOptions { version: Version::V5, ..Default::default() }));
+    client.receive().unwrap();
+    let farewell = (0..200).find_map(|_| {
+        client.send(&packet);
+        client.receive().filter(|answer| *answer != puback_with(1, Reason::NO_MATCHING_SUBSCRIBERS))
+    });
+    assert_eq!(farewell.as_deref(), Some(&[0xE0, 1, Reason::SERVER_UNAVAILABLE.0][..]));
+    client.expect_closed();
+
+    // A message as large as the filler finds no room; a small one may still fit behind the last.
+    let large = message(0).to_string() + &" ".repeat(900_000);
+    let ((status, answer), _) = http.send("POST", &format!("/v1/ingest/{}", device.id), Some(large.clone()));
+    assert!(matches!(status, 429 | 503), "{status}: {answer}");
+    let mut sender = Client::device(world.listen.mqtt, Version::V3, &device);
+    sender.send(&publish(Version::V3, &device.topic, Qos::AtLeastOnce, 1, large.as_bytes()));
+    sender.expect_closed();
+    world.api.expect_points(&device, &[]);
+
+    // It goes on by itself once there is space, and what was refused is stored once.
+    faults.heal();
+    until("there is a new segment", || {
+        let mut sender = Client::device(world.listen.mqtt, Version::V3, &device);
+        sender.send(&publish(Version::V3, &device.topic, Qos::AtLeastOnce, 1, large.as_bytes()));
+        sender.receive().map(|answer| assert_eq!(answer, puback(1)))
+    });
+    let ((status, answer), _) = http.send("POST", &format!("/v1/ingest/{}", device.id), Some(large));
+    assert_eq!(status, 202, "{answer}");
+    assert_eq!(http.ingest(&device, &message(1)).0, 202);
+    world.api.expect_points(&device, &[point(0), point(1)]);
+}

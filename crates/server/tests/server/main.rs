@@ -1,0 +1,25 @@
+//! The server from outside: MQTT and HTTP in, queries out, over real sockets and a real disk.
+//!
+//! Each test states the promise that it holds the server to. [`world`] starts a server in this process, [`program`] the
+//! shipped binary; [`client`] speaks MQTT in raw packets and [`api`] speaks HTTP.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps has failed")]
+
+mod api;
+mod client;
+mod load;
+mod program;
+mod wait;
+mod world;
+
+mod durability;
+mod faults;
+mod http;
+mod kill;
+mod limits;
+mod overload;
+mod publish;
+mod refusal;
+mod revocation;
+mod sessions;
+mod vectors;
