@@ -91,6 +91,8 @@ pub enum Step {
 pub const CLASS: &str = "bench";
 /// How long the end waits for acknowledgements, and then for the last probe.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// Descriptors that generator and server need beside the connections.
+const DESCRIPTORS_SPARE: u64 = 100;
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// The start is looked for more often: CPU time counts from there.
 const START_WATCH_INTERVAL: Duration = Duration::from_millis(5);
@@ -114,6 +116,9 @@ struct Real<'a> {
 /// Measures. `step` is called from another thread.
 pub fn run(config: &BenchConfig, clock: &Clock, stop: &Stop, step: &(dyn Fn(Step) + Sync)) -> Result<BenchReport> {
     let mut report = BenchReport::new(config);
+    let limit = process::raise_descriptor_limit()?;
+    let needed = config.connections as u64 + DESCRIPTORS_SPARE;
+    ensure!(limit >= needed, "{needed} open files are needed and {limit} are allowed: raise `ulimit -n`");
     if config.null != Null::No {
         step(Step::Starting("the null server"));
         let null = NullChild::start(&config.binary)?;

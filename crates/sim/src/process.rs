@@ -126,6 +126,21 @@ impl Drop for Server {
     }
 }
 
+/// Raises this process's limit of open descriptors to what it may be raised to; children inherit it. Returns the limit.
+#[allow(unsafe_code, reason = "the standard library does not know resource limits")]
+pub fn raise_descriptor_limit() -> Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit(2) writes one rlimit through the pointer, which is to a live one; setrlimit(2) only reads it.
+    let done = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0
+        }
+    };
+    ensure!(done, "the limit of open files cannot be raised: {}", std::io::Error::last_os_error());
+    Ok(limit.rlim_cur)
+}
+
 #[allow(unsafe_code, reason = "the standard library can only kill with SIGKILL")]
 fn terminate(pid: u32) -> Result<()> {
     // SAFETY: kill(2) takes two integers and touches no memory of ours.
@@ -144,6 +159,12 @@ mod tests {
         assert_eq!(parse_cpu(stat), Some(3.0));
         assert_eq!(parse_cpu("7 (a) S 1"), None);
         assert!(cpu_seconds(std::process::id()).unwrap() >= 0.0);
+    }
+
+    #[test]
+    fn the_descriptor_limit_goes_up_to_its_bound_and_stays_there() {
+        let limit = raise_descriptor_limit().unwrap();
+        assert_eq!(raise_descriptor_limit().unwrap(), limit);
     }
 
     #[test]
