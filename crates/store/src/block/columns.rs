@@ -98,6 +98,9 @@ impl<'a> Reader<'a> {
 
     fn texts(&mut self, column: usize, rows: Range<usize>) -> Result<Optional, Error> {
         let count = rows.len();
+        if self.is_empty(column) {
+            return Ok(Optional::none());
+        }
         let (levels, values) = self.read::<ByteArrayType>(column, rows)?;
         let mut numbers = Vec::with_capacity(values.len());
         let mut last: Option<(&ByteArray, u64)> = None;

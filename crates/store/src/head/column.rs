@@ -41,6 +41,18 @@ impl Cells {
         self.page(row / HEAD_PAGE_ROWS)[row % HEAD_PAGE_ROWS].load(Ordering::Relaxed)
     }
 
+    /// The first `len` cells, in `out`: a plain array is what is fast to pick from in another order.
+    pub fn copy_to(&self, len: usize, out: &mut Vec<u64>) {
+        out.clear();
+        for start in (0..len).step_by(HEAD_PAGE_ROWS) {
+            let count = HEAD_PAGE_ROWS.min(len - start);
+            match self.pages[start / HEAD_PAGE_ROWS].get() {
+                Some(page) => out.extend(page[..count].iter().map(|cell| cell.load(Ordering::Relaxed))),
+                None => out.resize(start + count, 0),
+            }
+        }
+    }
+
     /// Like [`Cells::get`], for a cell that is published by itself.
     pub fn get_acquire(&self, row: usize) -> u64 {
         self.page(row / HEAD_PAGE_ROWS)[row % HEAD_PAGE_ROWS].load(Ordering::Acquire)
@@ -83,6 +95,18 @@ impl Column {
         let words = || (0..PRESENT_WORDS).map(|_| AtomicU64::new(0)).collect();
         self.present[at].get_or_init(words);
         self.cells.ensure(at)
+    }
+
+    /// The first `len` cells and their presence, 64 rows a word; absent cells hold anything.
+    pub fn copy_to(&self, len: usize, cells: &mut Vec<u64>, present: &mut Vec<u64>) {
+        self.cells.copy_to(len, cells);
+        present.clear();
+        for page in &self.present[..len.div_ceil(HEAD_PAGE_ROWS)] {
+            match page.get() {
+                Some(words) => present.extend(words.iter().map(|word| word.load(Ordering::Relaxed))),
+                None => present.resize(present.len() + PRESENT_WORDS, 0),
+            }
+        }
     }
 
     /// Whether any page is there.

@@ -114,6 +114,10 @@ fn tidy(disk: &dyn Disk, dir: &Path, loaded: &Loaded, recovered: &mut Recovered)
             recovered.set_aside.push(entry.name);
         }
     }
+    if !recovered.set_aside.is_empty() {
+        // The new names first: a file that has lost its old one must have another.
+        disk.sync_dir(&dir.join(ASIDE)).map_err(failed("cannot set aside a file of"))?;
+    }
     if !recovered.orphans_removed.is_empty() || !recovered.set_aside.is_empty() {
         disk.sync_dir(&blocks).map_err(failed("cannot sync"))?;
     }

@@ -24,7 +24,7 @@ pub fn merge(parts: &[SortedRows], is_erased: impl Fn(DeviceId) -> bool) -> Opti
     let keys: Vec<_> = parts.iter().flat_map(SortedRows::keys).collect();
     let kept = (0..keys.len() as u32).filter(|row| ranks[*row as usize] != ERASED);
     let key = |row: u32| keys[row as usize];
-    let order = order(kept, devices.len(), |row| ranks[row as usize], |row| key(row).ts, key);
+    let order = order(kept.collect(), devices.len(), |row| ranks[row as usize], |row| key(row).ts, key);
     let (texts, numbers) = unite_texts(parts);
     let merge = Merge { parts, numbers, order };
     let spans = devices.into_iter().zip(merge.order.starts.windows(2));

@@ -18,15 +18,15 @@ pub struct Order {
 /// Orders `rows` (ascending, in the order of arrival) by the rank of their device and then by key; equal rows stay in the
 /// order of arrival. `rank` is less than `ranks`.
 pub fn order(
-    rows: impl Iterator<Item = u32> + Clone,
+    rows: Vec<u32>,
     ranks: usize,
     rank: impl Fn(u32) -> u32,
     ts: impl Fn(u32) -> Millis,
     key: impl Fn(u32) -> RowKey,
 ) -> Order {
     let mut starts = vec![0u32; ranks + 1];
-    for row in rows.clone() {
-        starts[rank(row) as usize + 1] += 1;
+    for row in &rows {
+        starts[rank(*row) as usize + 1] += 1;
     }
     for at in 0..ranks {
         starts[at + 1] += starts[at];

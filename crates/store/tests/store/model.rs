@@ -20,7 +20,7 @@ type Order<'a> = (i64, Option<u32>, Option<u64>, i64, DeviceId, &'a str);
 
 impl Row {
     fn received_kept(&self) -> i64 {
-        let apart = (self.received - self.message.ts).abs() > 60_000;
+        let apart = self.received.abs_diff(self.message.ts) > 60_000;
         if apart { self.received } else { self.message.ts }
     }
 
@@ -120,7 +120,7 @@ impl Model {
             }
             let start = match query.resolution {
                 Resolution::All => query.from,
-                Resolution::Millis(length) => row.message.ts.div_euclid(length) * length,
+                Resolution::Millis(length) => row.message.ts.div_euclid(length).saturating_mul(length),
             };
             let of = query.by_device.then(|| device(row.message.device));
             groups.entry((of, start)).or_default().push(value);
@@ -133,7 +133,7 @@ impl Model {
     pub fn latest(&self, scope: &Scope) -> BTreeMap<DeviceId, Vec<(String, i64, Value)>> {
         let mut latest: BTreeMap<DeviceId, BTreeMap<String, (i64, Value)>> = BTreeMap::new();
         for row in self.visible(TableKind::Readings, scope) {
-            if row.message.ts > row.received_kept() + 300_000 {
+            if row.message.ts > row.received_kept().saturating_add(300_000) {
                 continue;
             }
             for (name, value) in &row.message.metrics {

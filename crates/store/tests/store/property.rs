@@ -43,6 +43,7 @@ fn ts() -> impl Strategy<Value = i64> {
     prop_oneof![
         6 => (-90i64..90).prop_map(|seconds| NOW + seconds * 1000),
         1 => (-30i64..3).prop_map(|hours| NOW + hours * 3_600_000),
+        1 => prop_oneof![Just(i64::MIN), Just(i64::MAX - 1)],
         // Many rows with the same ts.
         2 => (0i64..3).prop_map(|at| NOW + at),
     ]
@@ -101,8 +102,8 @@ fn question() -> impl Strategy<Value = Question> {
         Just(ValueKind::Bool),
         Just(ValueKind::Str)
     ]);
-    let from = prop_oneof![Just(i64::MIN / 2), (-90i64..90).prop_map(|seconds| NOW + seconds * 1000)];
-    let to = prop_oneof![3 => Just(i64::MAX / 2), 1 => (-90i64..90).prop_map(|seconds| NOW + seconds * 1000)];
+    let from = prop_oneof![Just(i64::MIN), (-90i64..90).prop_map(|seconds| NOW + seconds * 1000)];
+    let to = prop_oneof![3 => Just(i64::MAX), 1 => (-90i64..90).prop_map(|seconds| NOW + seconds * 1000)];
     let tag = prop::option::of(Just(("line".to_owned(), "A".to_owned())));
     let resolution = prop_oneof![Just(Resolution::All), (1i64..100_000).prop_map(Resolution::Millis)];
     (scope(), 0..METRICS.len(), kind, from, to, tag, 1usize..9, resolution, any::<bool>())

@@ -13,7 +13,7 @@ use crate::query::{Meter, SourceRead};
 use crate::store::Shared;
 
 /// Buckets that one query may make before it is told to use a coarser resolution.
-const BUCKETS_MAX: usize = 2_000_000;
+const BUCKETS_MAX: usize = 500_000;
 /// Exact values for percentiles that one query may hold over all its buckets.
 const HELD_VALUES_MAX: usize = 8 * PERCENTILE_EXACT_MAX;
 
@@ -113,7 +113,8 @@ impl<'a> Gather<'a> {
     fn start_of(&self, ts: Millis) -> Millis {
         match self.query.resolution {
             Resolution::All => self.query.from,
-            Resolution::Millis(length) => ts.div_euclid(length) * length,
+            // The first bucket of all time begins where time does.
+            Resolution::Millis(length) => ts.div_euclid(length).saturating_mul(length),
         }
     }
 
