@@ -164,10 +164,10 @@ fn serve(socket: &mut Socket, protocol: Protocol, buffer: &mut [u8], out: &mut V
             Protocol::Mqtt => answer_mqtt(input, out),
             Protocol::Http => answer_http(input, out),
         });
-        let Ok(end) = end else { return false };
         if socket.write(out).is_err() {
             return false;
         }
+        let Ok(end) = end else { return false };
         match end {
             ReadEnd::More => {}
             ReadEnd::Drained => return true,
@@ -205,7 +205,8 @@ fn answer_mqtt(input: &[u8], out: &mut Vec<u8>) -> std::io::Result<usize> {
             }
             PUBREL if body.len() >= 2 => out.extend_from_slice(&[0x70, 2, body[0], body[1]]),
             PINGREQ => out.extend_from_slice(&[0xd0, 0]),
-            PUBLISH | DISCONNECT => {}
+            PUBLISH => {}
+            DISCONNECT => return Err(std::io::ErrorKind::ConnectionAborted.into()),
             _ => return Err(invalid("a packet kind")),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use mio::{Events, Poll, Token};
 use model::Clock;
-use mqtt::Reason;
+use mqtt::{Qos, Reason};
 
 use super::connection::{BACKOFF_MAX, BACKOFF_MIN, Connection, Failure, Phase, Talk};
 use super::pace::Pace;
@@ -64,6 +64,8 @@ struct Worker<'a> {
     opening: usize,
     /// No new messages: what is in flight is waited for.
     ending: bool,
+    /// Everything is said: connections end.
+    leaving: bool,
     tally: Tally,
 }
 
@@ -108,6 +110,7 @@ impl<'a> Worker<'a> {
             again: Vec::new(),
             opening: 0,
             ending: true,
+            leaving: false,
             tally: Tally::new(),
         })
     }
@@ -141,7 +144,7 @@ impl<'a> Worker<'a> {
                 break;
             }
         }
-        self.say_goodbye();
+        self.leave(&mut events)?;
         Ok(self.report(start))
     }
 
@@ -328,6 +331,11 @@ impl<'a> Worker<'a> {
     fn settle(&mut self, place: usize, now: Duration, outcome: Result<(), Failure>) -> Result<()> {
         let Err(failure) = outcome else { return Ok(()) };
         let connection = &mut self.connections[place];
+        if self.leaving {
+            connection.phase = Phase::Down(Duration::MAX);
+            self.tally.last_ack = now;
+            return Ok(());
+        }
         let context = || format!("connection {}", connection.number + 1);
         let wait = match failure {
             Failure::Fatal(why) => return Err(why.context(context())),
@@ -357,9 +365,11 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// A normal end: without it the server would keep sessions and publish wills.
-    fn say_goodbye(&mut self) {
-        let Target::Mqtt { version, .. } = self.config.target else { return };
+    /// A normal end: without it the server would keep sessions. With QoS 0, where nothing else says that the server has
+    /// taken everything in, waits until it has closed the connections.
+    fn leave(&mut self, events: &mut Events) -> Result<()> {
+        let Target::Mqtt { version, qos, .. } = self.config.target else { return Ok(()) };
+        (self.ending, self.leaving) = (true, true);
         self.out.clear();
         mqtt::client::disconnect(&mut self.out, version, Reason::SUCCESS);
         for connection in &mut self.connections {
@@ -368,6 +378,13 @@ impl<'a> Worker<'a> {
                 drop(socket.write(&self.out));
             }
         }
+        let give_up = self.clock.monotonic() + self.config.drain_max;
+        let mut next_round = give_up;
+        let open = |connection: &Connection| matches!(connection.phase, Phase::Ready(_));
+        while qos == Qos::AtMostOnce && self.connections.iter().any(open) && self.clock.monotonic() < give_up {
+            self.turn(events, &mut next_round)?;
+        }
+        Ok(())
     }
 
     fn report(&self, started: Duration) -> LoadReport {

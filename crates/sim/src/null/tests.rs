@@ -19,6 +19,7 @@ fn publishes_are_acknowledged_by_their_quality_of_service() {
 fn what_is_no_packet_of_a_publisher_ends_the_connection() {
     assert!(answer_mqtt(b"\x32\x02\x00\x01", &mut Vec::new()).is_err());
     assert!(answer_mqtt(b"\x20\x02\x00\x00", &mut Vec::new()).is_err());
+    assert!(answer_mqtt(b"\xe0\x00", &mut Vec::new()).is_err());
     assert!(answer_http(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", &mut Vec::new()).is_err());
 }
 
