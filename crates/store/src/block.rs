@@ -30,6 +30,7 @@ mod columns;
 mod directory;
 mod encode;
 mod file;
+mod runs;
 mod schema;
 mod statistics;
 mod tail;

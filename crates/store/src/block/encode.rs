@@ -6,27 +6,25 @@ use std::sync::Arc;
 use model::wire::Writer;
 use model::{ColumnKey, ValueKind};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::data_type::{
-    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
-    Int64Type,
-};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
 
 use super::directory::Directory;
+use super::runs::{put_absent, put_devices};
 use super::schema::{Fixed, names, schema};
 use super::statistics::ColumnStatistics;
 use super::{GRANULE_BYTES, METADATA_KEY};
 use crate::sorted::{Optional, Present, SortedRows};
 
 /// Rows of one page: a query for one device reads at least one page of each column.
-const PAGE_ROWS: usize = 8192;
+pub const PAGE_ROWS: usize = 8192;
 /// How many rows the writer takes between two looks at a page's size.
 const WRITE_ROWS: usize = 1024;
-/// A dictionary larger than this would not pay: 128 Ki doubles. Device ids are let go to any size.
+/// A dictionary larger than this would not pay: 128 Ki doubles.
 const DICTIONARY_BYTES_MAX: usize = 1 << 20;
 /// How many values are looked at to choose an encoding for doubles.
 const SAMPLE_VALUES: usize = 16_384;
@@ -46,8 +44,9 @@ pub fn encode(rows: &SortedRows) -> Result<Encoded, ParquetError> {
     let schema = schema(&keys, &names)?;
     let properties = Arc::new(properties(rows, &names)?);
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties)?;
+    let mut columns = Columns::new(writer.schema_descr(), rows);
     let mut group = writer.next_row_group()?;
-    Columns { rows: rows.len(), ones: vec![1; rows.len()], texts: &rows.texts }.write(rows, &mut group)?;
+    columns.write(rows, &mut group)?;
     group.close()?;
     let statistics: Vec<_> = rows.columns.iter().map(|(key, cells)| ColumnStatistics::of(key, cells)).collect();
     let tail_at = write_sections(&mut writer, rows, &statistics)?;
@@ -67,7 +66,6 @@ fn properties(rows: &SortedRows, names: &[String]) -> Result<WriterProperties, P
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(WRITE_ROWS)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
-        .set_column_dictionary_page_size_limit(fixed(Fixed::DeviceId), usize::MAX)
         .set_column_dictionary_enabled(fixed(Fixed::Buffered), false);
     for column in [Fixed::Ts, Fixed::Received, Fixed::Seq] {
         properties = delta(properties, fixed(column));
@@ -103,25 +101,36 @@ fn has_few_values(cells: &Optional) -> bool {
 }
 
 /// Writes a block's columns in the order of the schema.
-struct Columns<'a> {
+struct Columns {
+    schema: Vec<ColumnDescPtr>,
+    /// The column that is written next.
+    next: usize,
     rows: usize,
     /// Definition levels of a column without absent cells.
     ones: Vec<i16>,
-    texts: &'a [Arc<str>],
+    texts: Vec<ByteArray>,
 }
 
-impl Columns<'_> {
-    fn write(&self, rows: &SortedRows, group: &mut SerializedRowGroupWriter<'_, Vec<u8>>) -> Result<(), ParquetError> {
-        let ids = rows.devices.iter().flat_map(|span| {
-            let id = FixedLenByteArray::from(span.device.as_bytes().to_vec());
-            span.rows.clone().map(move |_| id.clone())
-        });
-        put::<FixedLenByteArrayType>(group, &ids.collect::<Vec<_>>(), None)?;
-        put::<Int64Type>(group, &rows.ts, None)?;
+type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
+
+impl Columns {
+    fn new(schema: &SchemaDescriptor, rows: &SortedRows) -> Self {
+        Self {
+            schema: schema.columns().to_vec(),
+            next: 0,
+            rows: rows.len(),
+            ones: vec![1; rows.len()],
+            texts: rows.texts.iter().map(|text| ByteArray::from(&**text)).collect(),
+        }
+    }
+
+    fn write(&mut self, rows: &SortedRows, group: &mut Group<'_>) -> Result<(), ParquetError> {
+        put_devices(group, self.take_column(), &rows.devices)?;
+        self.put::<Int64Type>(group, &rows.ts, None)?;
         self.put_cells::<Int64Type>(group, &rows.received, |bits| bits as i64)?;
         self.put_cells::<Int64Type>(group, &rows.seq, |bits| bits as i64)?;
         self.put_cells::<Int32Type>(group, &rows.boot, |bits| bits as i32)?;
-        put::<BoolType>(group, &rows.buffered, None)?;
+        self.put::<BoolType>(group, &rows.buffered, None)?;
         self.put_texts(group, &rows.tags)?;
         for (key, cells) in &rows.columns {
             match key.kind {
@@ -134,41 +143,55 @@ impl Columns<'_> {
         Ok(())
     }
 
+    fn take_column(&mut self) -> ColumnDescPtr {
+        self.next += 1;
+        self.schema[self.next - 1].clone()
+    }
+
+    fn put_texts(&mut self, group: &mut Group<'_>, cells: &Optional) -> Result<(), ParquetError> {
+        let texts = std::mem::take(&mut self.texts);
+        let put = self.put_cells::<ByteArrayType>(group, cells, |number| texts[number as usize].clone());
+        self.texts = texts;
+        put
+    }
+
     fn put_cells<T: DataType>(
-        &self,
-        group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+        &mut self,
+        group: &mut Group<'_>,
         cells: &Optional,
         value: impl Fn(u64) -> T::T,
     ) -> Result<(), ParquetError> {
+        if cells.values.is_empty() {
+            return put_absent(group, self.take_column(), self.rows);
+        }
         let values: Vec<T::T> = cells.values.iter().map(|bits| value(*bits)).collect();
         match &cells.present {
-            Present::All => put::<T>(group, &values, Some(&self.ones)),
+            Present::All => {
+                let ones = std::mem::take(&mut self.ones);
+                let put = self.put::<T>(group, &values, Some(&ones));
+                self.ones = ones;
+                put
+            }
             Present::Rows(present) => {
                 let mut levels = vec![0; self.rows];
                 present.iter().for_each(|row| levels[*row as usize] = 1);
-                put::<T>(group, &values, Some(&levels))
+                self.put::<T>(group, &values, Some(&levels))
             }
         }
     }
 
-    fn put_texts(
-        &self,
-        group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
-        cells: &Optional,
+    fn put<T: DataType>(
+        &mut self,
+        group: &mut Group<'_>,
+        values: &[T::T],
+        levels: Option<&[i16]>,
     ) -> Result<(), ParquetError> {
-        let texts: Vec<ByteArray> = self.texts.iter().map(|text| ByteArray::from(&**text)).collect();
-        self.put_cells::<ByteArrayType>(group, cells, |number| texts[number as usize].clone())
+        self.next += 1;
+        let column = group.next_column()?;
+        let mut column = column.ok_or_else(|| ParquetError::General("more columns than fields".into()))?;
+        column.typed::<T>().write_batch(values, levels, None)?;
+        column.close()
     }
-}
-
-fn put<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
-    values: &[T::T],
-    levels: Option<&[i16]>,
-) -> Result<(), ParquetError> {
-    let mut column = group.next_column()?.ok_or_else(|| ParquetError::General("more columns than fields".into()))?;
-    column.typed::<T>().write_batch(values, levels, None)?;
-    column.close()
 }
 
 /// Writes what stands between the pages and the footer, and returns where the granules end.
