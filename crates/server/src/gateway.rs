@@ -113,6 +113,7 @@ pub fn offer(config: &crate::config::MqttConfig) -> Offer {
 impl Gateway {
     /// Starts the loop. It accepts connections at once.
     pub fn start(parts: GatewayParts) -> io::Result<Self> {
+        raise_descriptor_limit();
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (sender, receiver) = mpsc::channel(INBOX_MAX);
@@ -136,6 +137,24 @@ impl Gateway {
             Ok(Ok(())) => {}
             _ => tracing::error!("the gateway panicked; nothing that it had not acknowledged was acknowledged"),
         }
+    }
+}
+
+/// Lets this process open as many files as the system allows it: service managers start programs with 1024, for the
+/// sake of those that use select(2).
+fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    #[allow(unsafe_code, reason = "std has no getrlimit")]
+    // SAFETY: both calls are given a struct that lives through them.
+    let raised = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0
+        }
+    };
+    if !raised {
+        let error = io::Error::last_os_error();
+        tracing::warn!(%error, "the limit of open files could not be raised; it bounds the connections");
     }
 }
 

@@ -42,7 +42,7 @@ fn an_idle_connection_takes_little_memory() {
     until_equal(&(descriptors - 200), || program.descriptors());
 }
 
-/// Lets this process, and the server that it starts, open as many files as the system allows.
+/// Lets this process open as many files as the system allows; the server does so for itself.
 fn raise_descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     #[allow(unsafe_code, reason = "std has no getrlimit")]

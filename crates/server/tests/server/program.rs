@@ -23,8 +23,10 @@ impl Program {
         std::fs::write(&config, configuration).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("serve.log")).unwrap();
         let (data, any) = (dir.join("data"), "127.0.0.1:0");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidewater"));
-        command.arg("serve").arg("--data").arg(&data).arg("--config").arg(&config);
+        // As a service manager starts it: with few descriptors, and leave to take more.
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -S -n 1024; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tidewater"), "serve"]);
+        command.arg("--data").arg(&data).arg("--config").arg(&config);
         command.args(["--mqtt", any, "--http", any, "--operations", any, "--dev-anonymous", any]);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         // A killed server leaves its listen.json; the next one removes it, but perhaps not before the first look.
