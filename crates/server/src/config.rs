@@ -134,8 +134,8 @@ section! {
 
 /// A CONNECT of usual length still fits.
 const PACKET_BYTES_LEAST: u64 = 1 << 10;
-/// A segment of the journal still holds one.
-const PACKET_BYTES_MOST: u64 = 64 << 20;
+/// The journal takes a few of them at a time, and an HTTP body is no larger either.
+const PACKET_BYTES_MOST: u64 = 8 << 20;
 
 fn any_address(port: u16) -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], port))
@@ -246,7 +246,7 @@ impl Config {
         let MqttConfig { receive_maximum, packet_bytes_max, .. } = &config.mqtt;
         reader.require("mqtt", "receive_maximum", *receive_maximum > 0, "at least 1 (MQTT 5, 3.2.2.3.3)");
         let sizes = PACKET_BYTES_LEAST..=PACKET_BYTES_MOST;
-        reader.require("mqtt", "packet_bytes_max", sizes.contains(&packet_bytes_max.0), "from 1KiB to 64MiB");
+        reader.require("mqtt", "packet_bytes_max", sizes.contains(&packet_bytes_max.0), "from 1KiB to 8MiB");
         let mut mistakes = reader.finish();
         if !errors.is_empty() {
             // What a recovering parser makes of a broken file is a guess: only the syntax is reported.

@@ -55,7 +55,7 @@ fn all_mistakes_are_reported_at_once_with_line_and_hint() {
 fn numbers_have_their_bounds() {
     let expect = [
         "1: `mqtt.receive_maximum` must be at least 1 (MQTT 5, 3.2.2.3.3).",
-        "2: `mqtt.packet_bytes_max` must be from 1KiB to 64MiB.",
+        "2: `mqtt.packet_bytes_max` must be from 1KiB to 8MiB.",
     ];
     assert_eq!(mistakes("mqtt.receive_maximum = 0\nmqtt.packet_bytes_max = \"1GiB\""), expect);
 }

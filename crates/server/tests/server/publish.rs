@@ -7,7 +7,7 @@ use serde_json::json;
 use super::api::{message, point};
 use super::client::*;
 use super::wait::until_equal;
-use super::world::World;
+use super::world::{Setup, World};
 
 /// Largest packet by default (`mqtt.packet_bytes_max`).
 const PACKET_BYTES_MAX: usize = 1 << 20;
@@ -79,6 +79,23 @@ fn a_thousand_publishes_in_one_write_are_acknowledged_in_order() {
             client.expect(&puback(packet_id));
         }
         world.api.expect_points(&device, &(0..1000).map(point).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_client_need_not_wait_for_its_connack() {
+    let world = World::shared();
+    for version in VERSIONS {
+        // A new device: the registry is to be asked about it while the rest is there already.
+        let device = world.api.device();
+        let packet = |seq: u64| {
+            publish(version, &device.topic, Qos::AtLeastOnce, seq as u16 + 1, message(seq).to_string().as_bytes())
+        };
+        let mut client = Client::dial(world.listen.mqtt, version);
+        client.send(&[connect(&login(version, &device)), (0..300).flat_map(packet).collect()].concat());
+        assert_eq!(client.receive().unwrap()[..1], [0x20]);
+        (1..=300).for_each(|packet_id| client.expect(&puback(packet_id)));
+        world.api.expect_points(&device, &(0..300).map(point).collect::<Vec<_>>());
     }
 }
 
@@ -196,6 +213,19 @@ fn a_packet_may_be_as_large_as_the_limit_and_not_larger() {
         client.expect_end(mqtt::Reason::PACKET_TOO_LARGE);
         world.api.expect_points(&device, &[point(0)]);
     }
+}
+
+#[test]
+fn the_limit_is_the_configured_one_up_to_the_most_that_may_be_configured() {
+    let configure = |config: &mut server::config::Config| config.mqtt.packet_bytes_max.0 = 8 << 20;
+    let world = World::start(Setup { configure, ..Setup::default() });
+    let device = world.api.device();
+    let mut client = Client::device(world.listen.mqtt, Version::V5, &device);
+    // The length takes a byte more than in `padded`, so these are as large as may be.
+    let packets = (0..6).flat_map(|seq| padded(Version::V5, &device.topic, seq, (8 << 20) - 1));
+    client.send(&packets.collect::<Vec<u8>>());
+    (0..6).for_each(|_| client.expect(&puback(1)));
+    world.api.expect_points(&device, &(0..6).map(point).collect::<Vec<_>>());
 }
 
 #[test]
