@@ -64,9 +64,11 @@ fn a_short_pause_refuses_nobody() {
     let mut clients = VERSIONS.map(|version| crowded.connect(version));
     crowded.fill(0, 1);
     clients.iter_mut().zip(1..).for_each(|(client, seq)| crowded.send(client, seq));
+    let posted = crowded.post(3);
     crowded.fill(u64::MAX, 0);
     clients.iter_mut().zip(1..).for_each(|(client, packet_id)| client.expect(&puback(packet_id)));
-    crowded.world.api.expect_points(&crowded.device, &[point(1), point(2)]);
+    assert_eq!(posted.join().unwrap().0.0, 202);
+    crowded.world.api.expect_points(&crowded.device, &[point(1), point(2), point(3)]);
 }
 
 #[test]
