@@ -1,9 +1,9 @@
 //! Where readings rest: head in memory, then blocks; a catalog that says which blocks exist and which offsets they
 //! cover; and the queries over both.
 //!
-//! The line through the crate: [`Writer::insert`] puts rows into the open chunk of their table ([`head`]), a frozen
-//! chunk is sorted and written as a Parquet block ([`seal`], [`block`]), the catalog names it together with the
-//! addresses that it covers ([`catalog`]), and one view per table ([`view`]) is what queries read ([`query`]).
+//! The line through the crate: [`Writer::insert`] puts rows into the open chunk of their table (`head`), a frozen
+//! chunk is sorted and written as a Parquet block (`seal`, `block`), the catalog names it together with the
+//! addresses that it covers (`catalog`), and one view per table (`view`) is what queries read (`query`).
 //!
 //! It never knows HTTP, MQTT or the journal. Time comes from a [`model::Clock`], files are touched through a
 //! [`model::Disk`].
