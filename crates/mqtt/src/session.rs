@@ -177,6 +177,11 @@ impl Session {
     fn step_carefully<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> Step<'a> {
         let limit = match self.phase {
             Phase::Open => self.offer.packet_bytes_max,
+            // Whatever follows: one that speaks another protocol need not be waited for.
+            Phase::Fresh if input.first().is_some_and(|first| first >> 4 != kind::CONNECT) => {
+                let error = Error::Framing("the first packet is not CONNECT");
+                return Step { used: input.len(), action: Action::Close(self.fail(error)) };
+            }
             Phase::Fresh => self.offer.connect_bytes_max,
             Phase::Asked(_) => return Step { used: 0, action: Action::Wait },
             Phase::Closed => return Step { used: input.len(), action: Action::None },
@@ -192,8 +197,7 @@ impl Session {
         let taken = match (self.phase, frame.kind()) {
             (Phase::Open, kind::PUBLISH) => self.publish(frame),
             (Phase::Open, _) => self.take_other(frame, out),
-            (_, kind::CONNECT) => return self.connect(frame),
-            _ => Err(Error::Framing("the first packet is not CONNECT")),
+            _ => return self.connect(frame),
         };
         taken.unwrap_or_else(|error| Action::Close(self.fail(error)))
     }

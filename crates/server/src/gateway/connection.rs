@@ -105,6 +105,8 @@ pub(crate) struct Connection {
     pub parked: Option<Parked>,
     /// Bytes may be waiting in the socket.
     pub readable: bool,
+    /// The peer sends no more than what is in the socket, and no event will say so again.
+    pub hung_up: bool,
     /// Input was left because of [`Connection::may_take`]: it is served again when the reason is gone.
     pub blocked: bool,
     /// It stands in the loop's list of connections to be served.
@@ -134,8 +136,8 @@ impl Connection {
         loop {
             return match self.stream.read(buffer) {
                 Ok(0) => ReadOutcome::Ended,
-                // A short read empties the socket (epoll(7)): the next event will say when there is more.
-                Ok(read) => ReadOutcome::Data(read, read == buffer.len()),
+                // A short read empties the socket (epoll(7)): the next event will say when there is more, or the end.
+                Ok(read) => ReadOutcome::Data(read, read == buffer.len() || self.hung_up),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadOutcome::Nothing,
                 Err(_) => ReadOutcome::Ended,

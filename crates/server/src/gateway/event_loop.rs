@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use model::{Clock, DeviceId, Millis, TenantId, limits};
@@ -151,7 +152,7 @@ impl EventLoop {
                 match event.token() {
                     WAKE => self.take_inbox(),
                     LISTENER | LISTENER_ANONYMOUS => self.accept(event.token()),
-                    Token(slot) => self.note_event(slot, event.is_readable(), event.is_writable()),
+                    Token(slot) => self.note_event(slot, event),
                 }
             }
             self.release();
@@ -231,6 +232,7 @@ impl EventLoop {
             routes: Vec::new(),
             parked: None,
             readable: false,
+            hung_up: false,
             blocked: false,
             queued: false,
             dirty: false,
@@ -246,16 +248,16 @@ impl EventLoop {
         self.connections.get_mut(id.slot as usize)?.as_deref_mut().filter(|connection| connection.id == id)
     }
 
-    fn note_event(&mut self, slot: usize, readable: bool, writable: bool) {
+    fn note_event(&mut self, slot: usize, event: &Event) {
         let Some(connection) = self.connections.get_mut(slot).and_then(Option::as_deref_mut) else { return };
         let id = connection.id;
-        if writable && !connection.output.is_empty() {
+        let readable = event.is_readable() || event.is_read_closed();
+        connection.readable |= readable;
+        connection.hung_up |= event.is_read_closed();
+        if event.is_writable() && !connection.output.is_empty() {
             self.mark_dirty(id);
         }
         if readable {
-            if let Some(connection) = self.get(id) {
-                connection.readable = true;
-            }
             self.queue(id);
         }
     }
