@@ -1,8 +1,8 @@
 //! The MQTT gateway: sockets in, batches of `raw` out, acknowledgements back when the log says durable.
 //!
-//! What happens to a PUBLISH, in reading order: [`event_loop`] reads a socket, [`mqtt::Session`] finds the packet,
-//! [`publish`] routes it and puts it into the open batch, [`crate::line::appender`] commits the batch, and the loop
-//! writes the acknowledgements that the durable watermark has released.
+//! What happens to a PUBLISH, in reading order: [`event_loop`] sees a socket ready, [`serve`] reads it, [`mqtt::Session`]
+//! finds the packet, [`publish`] routes it and puts it into the open batch, [`crate::line::appender`] commits the batch,
+//! and the loop writes the acknowledgements that the durable watermark has released.
 //!
 //! Connections live on one single-threaded loop and never move. The loop never waits: what needs the database (a token
 //! that is not in the cache, a device that an API key names) goes to the runtime and comes back through the inbox. It
@@ -13,7 +13,11 @@ mod connection;
 mod event_loop;
 mod identity;
 mod kept;
+mod news;
 mod publish;
+mod serve;
+mod sockets;
+mod timers;
 mod topic;
 
 use std::io;

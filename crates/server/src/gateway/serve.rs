@@ -1,0 +1,120 @@
+//! One connection served: its socket is read once, and packet after packet is taken from what is there.
+
+use model::limits;
+use mqtt::Action;
+
+use super::connection::{ConnectionId, ReadOutcome, Stage};
+use super::event_loop::{EventLoop, READ_BYTES};
+
+impl EventLoop {
+    /// Reads the connection's socket once and takes what is there.
+    pub(super) fn serve(&mut self, id: ConnectionId) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.serve_with(id, &mut buffer);
+        self.buffer = buffer;
+    }
+
+    pub(super) fn serve_with(&mut self, id: ConnectionId, buffer: &mut [u8]) {
+        let now = self.now;
+        let Some(connection) = self.get(id) else { return };
+        connection.queued = false;
+        connection.blocked = !connection.may_take();
+        if connection.blocked {
+            return; // It is queued again when its output is written or the registry has answered.
+        }
+        let mut input = std::mem::take(&mut connection.input);
+        let kept = input.len();
+        let unknown = matches!(connection.stage, Stage::Connecting | Stage::Authenticating);
+        let outcome = match connection.readable {
+            false => ReadOutcome::Nothing,
+            true if unknown && kept >= limits::MQTT_CONNECT_BYTES_MAX => ReadOutcome::Nothing,
+            // The usual case: what was kept is short and goes before what is read, in the shared buffer.
+            true if kept <= buffer.len() / 2 => {
+                buffer[..kept].copy_from_slice(&input);
+                let end = if unknown { limits::MQTT_CONNECT_BYTES_MAX } else { buffer.len() };
+                connection.read(&mut buffer[kept..end])
+            }
+            // A packet that is larger than the buffer grows where it is.
+            true => {
+                input.resize(kept + READ_BYTES, 0);
+                let outcome = connection.read(&mut input[kept..]);
+                input.truncate(kept + if let ReadOutcome::Data(read, _) = outcome { read } else { 0 });
+                outcome
+            }
+        };
+        match outcome {
+            ReadOutcome::Ended => {
+                self.drop_connection(id);
+                return;
+            }
+            ReadOutcome::Data(_, more) => {
+                connection.readable = more;
+                if matches!(connection.stage, Stage::Open(_)) {
+                    connection.heard_at = now;
+                }
+            }
+            ReadOutcome::Nothing => connection.readable = unknown && kept >= limits::MQTT_CONNECT_BYTES_MAX,
+        }
+        match outcome {
+            ReadOutcome::Data(read, _) if input.len() == kept => self.take(id, &buffer[..kept + read]),
+            _ => self.take(id, &input),
+        }
+        if self.get(id).is_some_and(|connection| connection.readable && connection.may_take()) {
+            self.queue(id);
+        }
+    }
+
+    /// Takes packet after packet from the front of `input`; keeps the rest.
+    pub(super) fn take(&mut self, id: ConnectionId, input: &[u8]) {
+        let mut at = 0;
+        loop {
+            let rest = &input[at..];
+            let room = self.make_room(rest.len());
+            let Some(connection) = self.get(id) else { return };
+            if matches!(connection.stage, Stage::Closing) {
+                return; // Thrown away.
+            }
+            if !room || !connection.may_take() {
+                connection.blocked = room;
+                connection.keep_input(rest);
+                if !room {
+                    self.queue(id);
+                }
+                return;
+            }
+            let before = connection.output.len();
+            let step = connection.session.step(rest, &mut connection.output);
+            let answered = connection.output.len() > before;
+            at += step.used;
+            match step.action {
+                Action::Incomplete(_) | Action::Wait => {
+                    connection.keep_input(rest);
+                    return;
+                }
+                action => self.act(id, action),
+            }
+            if answered {
+                self.mark_dirty(id);
+            }
+        }
+    }
+
+    pub(super) fn act(&mut self, id: ConnectionId, action: Action<'_>) {
+        match action {
+            Action::Incomplete(_) | Action::Wait | Action::None => {}
+            Action::Publish(publish) => self.publish(id, &publish),
+            // Whether what they speak of is durable is not known any more, and cannot be made so.
+            Action::Repeat(..) | Action::Release(_) if self.log_failed => self.turn_away(id),
+            Action::Repeat(ack, topic) => {
+                self.bind(id, topic);
+                self.owe(id, ack);
+            }
+            Action::Release(ack) => self.release_held(id, ack),
+            Action::Connect(connect) => self.connect(id, &connect),
+            Action::Subscribe(subscribe) => self.refuse_subscribe(id, &subscribe),
+            Action::Unsubscribe(unsubscribe) => self.answer_unsubscribe(id, &unsubscribe),
+            Action::Disconnect(_) => self.drop_connection(id),
+            Action::Close(close) => self.close(id, close),
+        }
+    }
+}
