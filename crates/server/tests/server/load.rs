@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use journal::{Journal, JournalConfig, Topic};
-use model::{BatchView, Clock, Control, Disk, Partition};
+use journal::{Frame, Journal, JournalConfig, Topic};
+use model::{BatchView, Clock, Control, DeviceIndex, Disk, Partition};
 use mqtt::{Qos, Version};
 
 use super::api::{Api, Device, message};
@@ -101,35 +101,46 @@ impl Verdict {
 pub fn reordered(senders: &[Sender], data: &Path, disk: Arc<dyn Disk>) -> usize {
     let (journal, _) = Journal::open(JournalConfig::new(data.join("journal")), disk, Clock::system()).unwrap();
     let log = journal.log(Topic::Raw, Partition(0)).unwrap();
-    let mut devices = HashMap::new();
-    let mut first: HashMap<String, Vec<u64>> = HashMap::new();
+    let mut raw = Raw::default();
     let mut from = log.oldest();
-    while let Some(last) = log
-        .read(from, 1 << 20)
-        .unwrap()
-        .into_iter()
-        .inspect(|frame| {
-            let view = BatchView::parse(frame.batch.body()).unwrap();
-            for control in view.controls() {
-                if let Control::Bind { index, source } = control.unwrap() {
-                    devices.insert(index, source.device().map(|device| device.to_string()).unwrap_or_default());
-                }
-            }
-            for group in view.groups().map(Result::unwrap) {
-                let seqs = first.entry(devices[&group.key.device].clone()).or_default();
-                seqs.extend(group.payloads().map(seq));
-            }
-        })
-        .last()
-    {
-        from = last.end();
+    while from < log.end() {
+        for frame in log.read(from, 1 << 20).unwrap() {
+            raw.take(&frame);
+            from = frame.end();
+        }
     }
     journal.close();
-    let late = |seqs: &[u64]| {
+    senders.iter().map(|sender| raw.reordered(sender)).sum()
+}
+
+/// What `raw` holds, by device.
+#[derive(Default)]
+struct Raw {
+    devices: HashMap<DeviceIndex, String>,
+    seqs: HashMap<String, Vec<u64>>,
+}
+
+impl Raw {
+    fn take(&mut self, frame: &Frame) {
+        let view = BatchView::parse(frame.batch.body()).unwrap();
+        for control in view.controls() {
+            if let Control::Bind { index, source } = control.unwrap() {
+                self.devices.insert(index, source.device().unwrap().to_string());
+            }
+        }
+        for group in view.groups().map(Result::unwrap) {
+            let device = self.devices[&group.key.device].clone();
+            self.seqs.entry(device).or_default().extend(group.payloads().map(seq));
+        }
+    }
+
+    fn reordered(&self, sender: &Sender) -> usize {
         let mut seen = BTreeSet::new();
-        seqs.iter().filter(|seq| seen.insert(**seq) && seen.last() > Some(*seq)).count()
-    };
-    senders.iter().map(|sender| late(first.get(&sender.device.id).map_or(&[], Vec::as_slice))).sum()
+        let is_late = |seq: &u64| seen.insert(*seq) && seen.last() > Some(seq);
+        let late = self.seqs[&sender.device.id].iter().copied().filter(is_late).count();
+        assert!(seen.len() as u64 >= sender.acked, "raw holds everything that was acknowledged");
+        late
+    }
 }
 
 fn seq(payload: &[u8]) -> u64 {
