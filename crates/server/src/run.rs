@@ -175,6 +175,14 @@ fn open_store(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clock
     let StoreUrl::File(path) = &config.store.url;
     let dir = path.clone().unwrap_or_else(|| data.store());
     let (store, recovered) = Store::open(StoreConfig::new(dir), disk, clock)?;
+    if !recovered.catalogs_unreadable.is_empty() || !recovered.damaged.is_empty() {
+        let (catalogs, blocks) = (&recovered.catalogs_unreadable, &recovered.damaged);
+        tracing::error!(
+            ?catalogs,
+            ?blocks,
+            "the store is damaged; the rest is served, and `/metrics` counts what is not"
+        );
+    }
     tracing::info!(?recovered, "the store is open");
     Ok(store)
 }
@@ -195,7 +203,13 @@ fn open_journal(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clo
     }
     let (journal, recovery) = Journal::open(journal_config, disk, clock)?;
     for log in &recovery.logs {
-        tracing::info!(?log, "a log is open");
+        match (log.corrupt.is_empty() && log.damage.is_empty(), log.torn_bytes) {
+            (true, 0) => tracing::info!(?log, "a log is open"),
+            (true, bytes) => tracing::warn!(?log, bytes, "a torn end was cut off: it was never acknowledged"),
+            (false, _) => {
+                tracing::error!(?log, "a log is damaged; the rest is served: run `tidewater journal check`");
+            }
+        }
     }
     Ok(journal)
 }
@@ -227,6 +241,8 @@ fn sampler(line: &Line, store: &Store, disk: Arc<dyn Disk>, data: &DataDir, stop
             head_bytes: figures.head_bytes as u64,
             blocks: figures.blocks as u64,
             block_bytes: figures.block_bytes,
+            blocks_damaged: figures.blocks_damaged as u64,
+            store_failure: figures.failure,
             free_bytes: disk.free_bytes(&dir).unwrap_or(0),
             stopping: *stop.borrow(),
         }

@@ -31,6 +31,10 @@ pub fn obstacles(sample: &Sample) -> Vec<Obstacle> {
         );
         add("disk-full", detail);
     }
+    if let Some(why) = &sample.store_failure {
+        let detail = format!("Rows cannot be sealed into blocks: {why}. What is acknowledged is safe in the journal.");
+        add("store-failing", detail);
+    }
     if sample.lag_bytes > limits::LAG_BYTES_MAX {
         let lag = sample.lag_bytes >> 20;
         add("lag", format!("{lag} MiB of the journal are not queryable yet; ingest is slowed until they are."));
@@ -58,6 +62,7 @@ mod tests {
         check(Sample { stopping: true, ..fine.clone() }, &["stopping"]);
         check(Sample { poisoned: Some("EIO".into()), ..fine.clone() }, &["journal-poisoned"]);
         check(Sample { free_bytes: 0, ingest_held: "the disk is nearly full".into(), ..fine.clone() }, &["disk-full"]);
+        check(Sample { store_failure: Some("ENOSPC".into()), ..fine.clone() }, &["store-failing"]);
         check(Sample { lag_bytes: limits::LAG_BYTES_MAX + 1, ..fine.clone() }, &["lag"]);
         check(Sample { ingest_held: "the store is sealing".into(), ..fine }, &["ingest-held"]);
     }

@@ -18,6 +18,10 @@ pub struct Sample {
     /// Blocks in the catalog, and their bytes.
     pub blocks: u64,
     pub block_bytes: u64,
+    /// Blocks that are not served because they are damaged.
+    pub blocks_damaged: u64,
+    /// Why sealing or merging does not get on, if it does not.
+    pub store_failure: Option<String>,
     /// Bytes that can still be written to the data directory's disk.
     pub free_bytes: u64,
     /// Whether the server is shutting down.
