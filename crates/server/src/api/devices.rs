@@ -43,7 +43,7 @@ pub fn routes() -> Vec<Route> {
             .answers(200, EXAMPLE),
         Route::delete("/v1/devices/{device_id}", DEVICES, delete)
             .says("Revokes a device at once; its id is never given again and its readings stay until their retention ends.")
-            .optional("data", "`keep` (default). `erase` is refused: it is not available yet.")
+            .optional("data", "`keep` (default), or `erase`: its readings are hidden at once, and gone from the disk as blocks are rewritten and the journal's retention ends.")
             .answers(204, ""),
         Route::post("/v1/devices/{device_id}/token", DEVICES, rotate)
             .says("Gives a device a new token, which is in this answer only. The old one ends at once, or after `overlap_seconds`.")
@@ -126,12 +126,14 @@ async fn delete(
     Path(device): Path<String>,
     Parameters(deletion): Parameters<Deletion>,
 ) -> Result<StatusCode, Problem> {
+    let device = app.registry.device(context.tenant, device_id(&device)?).await?.device_id;
     if deletion.data == Readings::Erase {
-        let detail = "Erasing a device's readings is not available yet, so nothing was deleted. Without `data=erase` \
-                      the device is revoked and its readings go when their retention ends.";
-        return Err(Problem::invalid("erase-unavailable", detail).status(StatusCode::NOT_IMPLEMENTED));
+        // Before the device goes: if it fails, the same request can be sent again.
+        let store = app.store.clone();
+        let erased = tokio::task::spawn_blocking(move || store.erase_device(device)).await;
+        erased.expect("erasing does not panic")?;
     }
-    app.registry.delete_device(context.tenant, device_id(&device)?).await?;
+    app.registry.delete_device(context.tenant, device).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

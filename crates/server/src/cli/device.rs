@@ -41,8 +41,8 @@ enum Command {
     )]
     Update(Update),
     /// Revokes a device at once; its id is never given again.
-    #[command(after_help = "Example:\n  tidewater device delete c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7")]
-    Delete(One),
+    #[command(after_help = "Example:\n  tidewater device delete c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7 --erase")]
+    Delete(Delete),
     /// Gives a device a new token and prints it, once.
     #[command(after_help = "Example:\n  tidewater device token c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7 --overlap 1h")]
     Token(Token),
@@ -66,6 +66,15 @@ struct One {
     device_id: String,
     #[command(flatten)]
     with: With,
+}
+
+#[derive(clap::Args, Debug)]
+struct Delete {
+    /// Erases its readings, too; otherwise they stay until their retention ends.
+    #[arg(long)]
+    erase: bool,
+    #[command(flatten)]
+    one: One,
 }
 
 #[derive(clap::Args, Debug)]
@@ -133,8 +142,9 @@ impl Args {
                 update.with.show(&update.with.client()?.patch(&path(&update.device_id), &patch)?);
                 Ok(())
             }
-            Command::Delete(one) => {
-                one.with.client()?.delete(&path(&one.device_id), &[])?;
+            Command::Delete(Delete { erase, one }) => {
+                let data: &[_] = if erase { &[("data", "erase")] } else { &[] };
+                one.with.client()?.delete(&path(&one.device_id), data)?;
                 one.with.done("deleted", &one.device_id);
                 Ok(())
             }

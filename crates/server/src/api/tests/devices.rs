@@ -59,7 +59,8 @@ async fn what_does_not_fit_is_a_problem() {
     check("POST", "/v1/devices", Some(json!([])), 400, "body-invalid").await;
     check("PATCH", &device, Some(json!({"status": "asleep"})), 400, "invalid-value").await;
     check("POST", &format!("{device}/token"), Some(json!({"overlap": 5})), 400, "body-invalid").await;
-    check("DELETE", &format!("{device}?data=erase"), None, 501, "erase-unavailable").await;
+    let unknown = format!("/v1/devices/{}?data=erase", DeviceId::random());
+    check("DELETE", &unknown, None, 404, "device-unknown").await;
     check("DELETE", &format!("{device}?data=all"), None, 400, "parameter-invalid").await;
     assert_eq!(api.call(&api.acme, "GET", &device, None).await.0, 200);
 }

@@ -136,3 +136,18 @@ fn a_question_that_cannot_be_answered_says_why() {
     }
     assert_eq!(running.get(&format!("{base}/metrics?metric=unheard")).json()["points"], json!([]));
 }
+
+#[test]
+fn a_deleted_device_keeps_its_readings_unless_they_are_erased_with_it() {
+    let running = Running::start();
+    let (kept, erased) = (filled(&running, "pump"), filled(&running, "pump"));
+    let delete = |device: &Device, more: &str| {
+        let path = format!("/v1/devices/{}{more}", device.id);
+        running.request("DELETE", &path, &running.key, &[], b"").status
+    };
+    assert_eq!((delete(&kept, ""), delete(&erased, "?data=erase")), (204, 204));
+    let points = |device: &Device| running.get(&path(device, "")).json()["points"].as_array().map(Vec::len);
+    assert_eq!(points(&kept), Some(12));
+    assert_eq!(points(&erased), None, "nothing is left of it: the device is unknown");
+    assert_eq!(running.get(&path(&erased, "")).problem().1, "device-unknown");
+}
