@@ -2,7 +2,7 @@
 one data directory; `tidewater verify` then compares what was acknowledged with what the server has.
 
 Every fifth round ends the server by SIGTERM instead. KILL_ROUNDS sets the number of rounds (5 by default, 20 in
-`make kill`), KILL_SEED the moments. The negative control runs the binary whose guards are broken on purpose (feature
+`make kill`), KILL_SEED the moments, KILL_RATE the messages a second of all generators together. The negative control runs the binary whose guards are broken on purpose (feature
 `sabotage`: it acknowledges before it syncs, on a disk that forgets what was not synced): the same checker must see losses.
 """
 
@@ -19,12 +19,13 @@ from harness.server import BIN, SABOTAGE_BIN
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
 SEED = int(os.environ.get("KILL_SEED", str(int(time.time()))))
 MUST_BE_ZERO = ("lost", "unseen", "inconsistent", "duplicated", "reordered", "corrupt", "never_sent", "wrong_tenant")
-# Four generators side by side; together they keep a debug build busy, not drowned.
+RATE = int(os.environ.get("KILL_RATE", "12000"))
+# Four generators side by side; the default keeps a debug build busy, not drowned.
 LOADS = {
-    "qos1": ("--qos", "1", "--connections", "8", "--window", "100", "--rate", "8000"),
-    "qos2": ("--qos", "2", "--connections", "4", "--window", "20", "--rate", "1000", "--boot"),
-    "key": ("--qos", "1", "--mqtt-version", "3", "--devices", "100", "--with-key", "--connections", "2", "--rate", "1000"),
-    "http": ("--http-array", "20", "--connections", "4", "--rate", "2000"),
+    "qos1": ("--qos", "1", "--connections", "8", "--window", "100", "--rate", str(RATE * 8 // 12)),
+    "qos2": ("--qos", "2", "--connections", "4", "--window", "20", "--rate", str(RATE // 12), "--boot"),
+    "key": ("--qos", "1", "--mqtt-version", "3", "--devices", "100", "--with-key", "--connections", "2", "--rate", str(RATE // 12)),
+    "http": ("--http-array", "20", "--connections", "4", "--rate", str(RATE * 2 // 12)),
 }
 
 
