@@ -19,6 +19,7 @@ mod serve;
 mod sockets;
 mod timers;
 mod topic;
+mod wills;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::Inbound;
 use super::connection::{ConnectionId, Stage};
 use super::event_loop::EventLoop;
-use super::identity::{Credential, Identity};
+use super::identity::{Credential, Identity, Verdict};
+use super::topic::parse;
 
 /// What a SUBSCRIBE is told for now.
 const NO_DELIVERY: &str = "this server takes messages in; read them through its HTTP API";
@@ -18,6 +19,7 @@ impl EventLoop {
         let Some(connection) = self.get(id) else { return };
         connection.client_id = connect.client_id.into();
         connection.clean_start = connect.clean_start;
+        connection.will_topic = connect.will.map(|will| will.topic.into());
         if let Some(tenant) = connection.anonymous {
             self.admit(id, Identity::Anonymous { tenant });
             return;
@@ -67,8 +69,15 @@ impl EventLoop {
         let Some(connection) = self.get(id) else { return };
         let assigned = connection.client_id.is_empty().then(|| Uuid::new_v4().simple().to_string());
         let key = identity.session(assigned.as_deref().unwrap_or(&connection.client_id));
-        let clean_start = connection.clean_start;
+        let (clean_start, will_topic) = (connection.clean_start, connection.will_topic.take());
+        if let Some(will) = will_topic
+            && let Verdict::Refuse(why) = identity.judge(parse(&will), &self.registry)
+        {
+            tracing::debug!(why, "a client was refused for the topic of its will");
+            return self.refuse_connect(id, Reason::NOT_AUTHORIZED);
+        }
         self.take_over(key, id);
+        self.wills.forget(key);
         let mut resumed = self.sessions.begin(key, id);
         if clean_start && resumed.take().is_some_and(|state| !state.is_empty()) {
             self.appender.control(&Control::SessionEnded { session: key });
@@ -104,9 +113,17 @@ impl EventLoop {
         let offer = self.offer;
         let Some(connection) = self.get(id) else { return };
         let Some(key) = connection.session_key.take() else { return };
-        let session = std::mem::replace(&mut connection.session, Session::new(offer));
-        let now = self.now;
-        if let Some(control) = self.sessions.end(key, id, session.into_state(), now) {
+        let mut session = std::mem::replace(&mut connection.session, Session::new(offer));
+        let identity = match &connection.stage {
+            Stage::Open(identity) => Some(identity.clone()),
+            Stage::Connecting | Stage::Authenticating | Stage::Closing => None,
+        };
+        let (will, now) = (session.take_will(), self.now);
+        let state = session.into_state();
+        if let (Some(identity), Some(will)) = (identity, will) {
+            self.leave_will(key, identity, will, state.expiry);
+        }
+        if let Some(control) = self.sessions.end(key, id, state, now) {
             self.appender.control(&control);
         }
     }

@@ -94,6 +94,7 @@ pub(crate) struct Connection {
     /// From CONNECT, until the identity is known.
     pub client_id: Box<str>,
     pub clean_start: bool,
+    pub will_topic: Option<Box<str>>,
     /// When its acknowledgements may leave.
     pub durability: Durability,
     pub stage: Stage,

@@ -19,6 +19,7 @@ use super::connection::{Connection, ConnectionId};
 use super::kept::KeptSessions;
 use super::publish::KnownDevice;
 use super::sockets::listen;
+use super::wills::Wills;
 use super::{GatewayParts, Inbound, Inbox, WAKE};
 use crate::line::appender::{Appender, NotAppended};
 use crate::line::overload::{Flow, Overload};
@@ -66,6 +67,7 @@ pub(crate) struct EventLoop {
     pub(super) dirty: Vec<ConnectionId>,
     pub(super) appender: Appender<Owed>,
     pub(super) sessions: KeptSessions,
+    pub(super) wills: Wills,
     pub(super) known_devices: HashMap<DeviceId, KnownDevice>,
     /// When the registry was last told which devices were heard of (Unix ms).
     pub(super) touched_at: Millis,
@@ -115,6 +117,7 @@ impl EventLoop {
             dirty: Vec::new(),
             appender: Appender::new(parts.raw, parts.clock.clone(), move |took| counted.mqtt.durable_after(took)),
             sessions: KeptSessions::recover(&parts.held, now),
+            wills: Wills::default(),
             known_devices: HashMap::new(),
             touched_at: parts.clock.now_ms(),
             buffer: vec![0; READ_BYTES],

@@ -64,6 +64,7 @@ impl EventLoop {
             session_key: None,
             client_id: Box::default(),
             clean_start: false,
+            will_topic: None,
             durability: Durability::Persisted,
             stage: Stage::Connecting,
             input: Vec::new(),

@@ -29,6 +29,7 @@ impl EventLoop {
         for control in self.sessions.expire(now) {
             self.appender.control(&control);
         }
+        self.fire_due_wills();
         self.touch_devices();
         self.take_inbox();
         self.accept(LISTENER);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use disk::{Faults, InjectedDisk, Operation, RealDisk};
+use mqtt::client::ConnectOptions;
 use mqtt::{Qos, Reason, Version};
 
 use super::api::{message, point};
@@ -99,4 +100,26 @@ fn an_ack_that_comes_too_late_reaches_nobody_else() {
     next.expect(&puback(9));
     next.expect_alive();
     world.api.expect_points(&device, &[point(0), point(1)]);
+}
+
+#[test]
+fn a_will_is_published_for_a_client_that_vanishes_and_not_for_one_that_takes_its_leave() {
+    let world = World::shared();
+    for version in VERSIONS {
+        let device = world.api.device();
+        let (will, foreign) = (message(7).to_string(), world.api.device().topic);
+        let options = |topic| ConnectOptions { will: Some((topic, will.as_bytes())), ..login(version, &device) };
+        let (mut polite, _) = Client::connect(world.listen.mqtt, &options(&device.topic));
+        polite.send(&[0xE0, 0]);
+        polite.expect_closed();
+        let (mut client, _) = Client::connect(world.listen.mqtt, &options(&device.topic));
+        client.publish(&device.topic, 1, &message(1).to_string());
+        drop(client);
+        world.api.expect_points(&device, &[point(1), point(7)]);
+
+        let mut stranger = Client::dial(world.listen.mqtt, version);
+        stranger.send(&connect(&options(&foreign)));
+        let answer = stranger.receive().expect("a CONNACK");
+        assert!(answer[0] == 0x20 && answer[3] != 0, "a will for another device is refused: {answer:02x?}");
+    }
 }
