@@ -19,6 +19,7 @@ use crate::api::{Api, Credentials, NewDevice};
 use crate::device::Device;
 use crate::packet::Login;
 use crate::seeded;
+use crate::signal::MINUTE;
 use crate::socket::READ_BYTES;
 use crate::stop::Stop;
 
@@ -118,6 +119,16 @@ pub fn run(
 pub fn devices(config: &FleetConfig) -> impl Iterator<Item = Device> {
     let seed = config.seed;
     (0..config.devices).map(move |number| Device::new(seed, number))
+}
+
+/// The device for an example: the first that is not away now or within the next half hour, so that what is asked about it
+/// grows. If all are, the first.
+pub fn example(config: &FleetConfig, now: Millis) -> Option<Device> {
+    let present = |device: &Device| {
+        // No outage is shorter than two minutes.
+        (0..=30).all(|minute| device.outage(now + minute * MINUTE, config.outages_per_day).is_none())
+    };
+    devices(config).find(present).or_else(|| devices(config).next())
 }
 
 fn register(api: &Api, devices: &[Device]) -> Result<Vec<Credentials>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use model::Clock;
+use model::{Clock, Millis};
 use sim::Stop;
 use sim::fleet::{self, FleetConfig, FleetReport};
 use sim::process::admin_key;
@@ -97,10 +97,11 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
 fn play(config: FleetConfig, stop: Stop) -> JoinHandle<Result<FleetReport>> {
     tokio::task::spawn_blocking(move || {
         let (mut invited, mut caught_up) = (false, false);
-        fleet::run(&config, &Clock::system(), &stop, &mut |report| {
+        let clock = Clock::system();
+        fleet::run(&config, &clock, &stop, &mut |report| {
             if !invited && report.acked > 0 {
                 invited = true;
-                invite(&config);
+                invite(&config, clock.now_ms());
             }
             if !caught_up && report.acked >= report.history {
                 caught_up = true;
@@ -110,9 +111,9 @@ fn play(config: FleetConfig, stop: Stop) -> JoinHandle<Result<FleetReport>> {
     })
 }
 
-/// Prints a query for the first device.
-fn invite(config: &FleetConfig) {
-    let Some(device) = fleet::devices(config).next() else { return };
+/// Prints a query for a device of the fleet.
+fn invite(config: &FleetConfig, now: Millis) {
+    let Some(device) = fleet::example(config, now) else { return };
     let (id, metric, FleetConfig { url, key, .. }) = (device.id(), device.kind.main_metric(), config);
     eprintln!("\nThe last hour of {}, a bucket a minute:\n", device.name());
     eprintln!(

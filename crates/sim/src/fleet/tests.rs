@@ -84,3 +84,18 @@ fn a_server_that_is_away_is_tried_again_and_the_end_is_not_delayed() {
     let report = play(&config, &clock, &stop, links, &mut progress).unwrap();
     assert_eq!((report.sent, report.connected), (0, 0));
 }
+
+#[test]
+fn the_example_is_a_device_that_is_there_for_a_while() {
+    // A device that was away was shown, and its answer did not grow.
+    let config = FleetConfig { devices: 5, outages_per_day: 12.0, ..FleetConfig::default() };
+    let (mut passed_over, start) = (0, 1_700_000_000_000);
+    for hour in 0..48 {
+        let now = start + hour * 60 * MINUTE;
+        let device = example(&config, now).unwrap();
+        passed_over += device.number;
+        let away = (0..=30).any(|minute| device.outage(now + minute * MINUTE, 12.0).is_some());
+        assert!(!away || device.number == 0, "{} at {now}", device.name());
+    }
+    assert!(passed_over > 0);
+}
