@@ -183,7 +183,8 @@ fn open_store(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clock
             "the store is damaged; the rest is served, and `/metrics` counts what is not"
         );
     }
-    tracing::info!(?recovered, "the store is open");
+    let (replay_from, orphans_removed) = (&recovered.replay_from, recovered.orphans_removed.len());
+    tracing::info!(?replay_from, orphans_removed, set_aside = recovered.set_aside.len(), "the store is open");
     Ok(store)
 }
 
@@ -203,12 +204,15 @@ fn open_journal(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clo
     }
     let (journal, recovery) = Journal::open(journal_config, disk, clock)?;
     for log in &recovery.logs {
-        match (log.corrupt.is_empty() && log.damage.is_empty(), log.torn_bytes) {
-            (true, 0) => tracing::info!(?log, "a log is open"),
-            (true, bytes) => tracing::warn!(?log, bytes, "a torn end was cut off: it was never acknowledged"),
-            (false, _) => {
-                tracing::error!(?log, "a log is damaged; the rest is served: run `tidewater journal check`");
-            }
+        let (topic, partition) = (log.topic.name(), log.partition.0);
+        tracing::info!(topic, partition, oldest = log.oldest, end = log.end, segments = log.segments, "a log is open");
+        if log.torn_bytes > 0 {
+            let (bytes, batches, at) = (log.torn_bytes, log.torn_batches, &log.torn_at);
+            tracing::warn!(topic, bytes, batches, ?at, "a torn end was cut off: it was never acknowledged");
+        }
+        if !log.corrupt.is_empty() || !log.damage.is_empty() {
+            let (corrupt, damage) = (&log.corrupt, &log.damage);
+            tracing::error!(topic, ?corrupt, ?damage, "a log is damaged: run `tidewater journal check`");
         }
     }
     Ok(journal)

@@ -52,7 +52,11 @@ pub struct IngestParts {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
-    Journal(#[from] journal::Error),
+    Journal(journal::Error),
+    #[error(
+        "the raw log is damaged: {0}. `tidewater journal check` shows all of it; restore the journal from a copy, or set the data directory aside and start with a new one"
+    )]
+    Damaged(journal::Error),
     #[error(transparent)]
     DeadLetters(#[from] DeadLetterError),
     #[error(transparent)]
@@ -63,6 +67,15 @@ pub enum IngestError {
     State(Offset, RestoreError),
     #[error("raw offset {0} holds a batch that cannot be read; run `tidewater journal check`")]
     Layout(Offset),
+}
+
+impl From<journal::Error> for IngestError {
+    fn from(error: journal::Error) -> Self {
+        match error {
+            journal::Error::Corrupt { .. } => Self::Damaged(error),
+            error => Self::Journal(error),
+        }
+    }
 }
 
 /// See the module.
