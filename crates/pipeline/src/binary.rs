@@ -187,16 +187,10 @@ fn metrics<'a>(
     scratch: &mut Scratch,
     sink: &mut Sink<'_>,
 ) -> Result<(), Failure> {
-    let mut members = Container::open(len, depth, items)?;
-    while members.more(items) {
-        let name = key(items, depth, &mut scratch.key)?;
-        let found = value(items, depth, &mut scratch.value)?;
-        match name {
-            Some(name) => sink.metric(name, &found),
-            None => sink.reject(Reason::MetricName, "/metrics".to_owned(), "a name is no string".to_owned()),
-        }
-    }
-    Ok(())
+    members(items, len, depth, scratch, |name, found| match name {
+        Some(name) => sink.metric(name, found),
+        None => sink.reject(Reason::MetricName, "/metrics".to_owned(), "a name is no string".to_owned()),
+    })
 }
 
 fn tags<'a>(
@@ -206,14 +200,25 @@ fn tags<'a>(
     scratch: &mut Scratch,
     sink: &mut Sink<'_>,
 ) -> Result<(), Failure> {
+    members(items, len, depth, scratch, |name, found| match name {
+        Some(name) => sink.tag(name, found),
+        None => sink.reject(Reason::TagsInvalid, "/tags".to_owned(), "a name is no string".to_owned()),
+    })
+}
+
+/// Gives `take` every member of a map: its name, or `None` if that is no string, and what its value is.
+fn members<'a>(
+    items: &mut impl Items<'a>,
+    len: Option<usize>,
+    depth: usize,
+    scratch: &mut Scratch,
+    mut take: impl FnMut(Option<&[u8]>, &Scalar<'_>),
+) -> Result<(), Failure> {
     let mut members = Container::open(len, depth, items)?;
     while members.more(items) {
         let name = key(items, depth, &mut scratch.key)?;
         let found = value(items, depth, &mut scratch.value)?;
-        match name {
-            Some(name) => sink.tag(name, &found),
-            None => sink.reject(Reason::TagsInvalid, "/tags".to_owned(), "a name is no string".to_owned()),
-        }
+        take(name, &found);
     }
     Ok(())
 }

@@ -215,7 +215,7 @@ impl Ingest {
         for at in 0..self.output.rows.len() {
             self.insert(at)?;
         }
-        self.position = frame.base + u64::from(frame.batch.count());
+        self.position = frame.end();
         self.writer.publish(self.position);
         self.normalized.append(&self.output.rows);
         self.barrier_bytes += frame.batch.frame().len() as u64;
@@ -257,17 +257,13 @@ impl Ingest {
     /// Hands over a snapshot and freezes every row before it. Unless it is the last one, it is put off while the keeper
     /// still writes the one before.
     fn barrier(&mut self, keeper: &KeeperHandle, last: bool) -> Result<(), IngestError> {
-        if self.barrier_bytes == 0 {
-            return Ok(());
-        }
-        let mut snapshot = Snapshot { offset: self.position, pipeline: Vec::new(), held: HeldIds::default() };
-        if !last && !keeper.is_idle() {
+        if self.barrier_bytes == 0 || !(last || keeper.is_idle()) {
             return Ok(());
         }
         self.dead_letters.sync()?;
-        self.pipeline.snapshot(&mut snapshot.pipeline);
-        snapshot.held.clone_from(&self.held);
-        keeper.keep(snapshot);
+        let mut pipeline = Vec::new();
+        self.pipeline.snapshot(&mut pipeline);
+        keeper.keep(Snapshot { offset: self.position, pipeline, held: self.held.clone() });
         self.writer.freeze(self.position);
         self.barrier_bytes = 0;
         self.barrier_at = self.parts.clock.monotonic();
