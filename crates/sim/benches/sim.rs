@@ -1,13 +1,14 @@
 //! What the generator costs: it has to be far below the server that it measures.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Clock, DeviceId, TenantId};
 use mqtt::{Qos, Version};
 use sim::Stop;
 use sim::load::payload::{Shape, Template, device_key};
-use sim::load::{self, Credential, LoadConfig, Progress, Senders, Target};
+use sim::load::{self, Credential, LoadConfig, Progress, Senders, Target, Times};
 use sim::null::NullServer;
 use sim::process;
 
@@ -55,6 +56,8 @@ fn against_null(clock: &Clock, connections: usize, window: u32, qos: Qos) {
         shape: Shape::Two,
         seed: 1,
         boot: None,
+        times: Times::Now,
+        begun: Arc::default(),
         messages: Some(MESSAGES),
         duration: None,
         threads: 1,

@@ -344,6 +344,8 @@ fn load_config(
         shape: config.shape,
         seed: config.seed,
         boot,
+        times: load::Times::Now,
+        begun: Arc::default(),
         messages: config.messages,
         duration: config.duration,
         threads: config.threads,

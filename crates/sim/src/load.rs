@@ -13,7 +13,7 @@ use std::time::Duration;
 use ::mqtt::{Qos, Version};
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
-use model::{Clock, DeviceId, TenantId};
+use model::{Clock, DeviceId, Millis, TenantId};
 
 use crate::acked::{AckedLog, StreamGauge};
 use crate::stop::Stop;
@@ -79,6 +79,9 @@ pub struct LoadConfig {
     pub seed: u64,
     /// Goes into the payload if given.
     pub boot: Option<u32>,
+    pub times: Times,
+    /// Where each connection goes on: messages that it sent in earlier runs over the same devices. Empty: nowhere yet.
+    pub begun: Arc<[u64]>,
     /// Ends after so many messages.
     pub messages: Option<u64>,
     /// Ends after so long.
@@ -88,6 +91,25 @@ pub struct LoadConfig {
     pub reconnect: bool,
     /// How long to wait at the end for acknowledgements.
     pub drain_max: Duration,
+}
+
+/// What `ts` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Times {
+    /// When the message was written.
+    Now,
+    /// A past that is filled in: a device's message `seq` is `interval` ms after the one before it.
+    Past { first: Millis, interval: u32 },
+}
+
+impl Times {
+    /// The `ts` of a message that is written at `now`.
+    fn of(self, seq: u64, now: Millis) -> Millis {
+        match self {
+            Self::Now => now,
+            Self::Past { first, interval } => first + (seq - FIRST_SEQ) as Millis * Millis::from(interval),
+        }
+    }
 }
 
 /// What came of it.
@@ -103,6 +125,8 @@ pub struct LoadReport {
     pub resent: u64,
     pub refused: u64,
     pub reconnects: u64,
+    /// What [`LoadConfig::begun`] has to be for a run that goes on after this one.
+    pub begun: Vec<u64>,
     /// Microseconds from due (open loop) or sent (closed loop) to acknowledged.
     pub ack_us: Histogram<u64>,
 }
@@ -169,7 +193,7 @@ pub fn streams(config: &LoadConfig) -> Vec<(u64, Arc<[DeviceId]>)> {
     (0..config.connections).map(|number| (FIRST_SEQ, of(number))).collect()
 }
 
-const FIRST_SEQ: u64 = 1;
+pub(crate) const FIRST_SEQ: u64 = 1;
 
 /// Sends until the count, the duration or `stop`, then waits for what is in flight.
 pub fn run(
@@ -180,6 +204,7 @@ pub fn run(
     log: Option<&AckedLog>,
 ) -> Result<LoadReport> {
     check(config)?;
+    ensure!(log.is_none() || config.begun.is_empty(), "an acked-set log begins with the first message of its streams");
     let threads = config.threads.clamp(1, config.connections);
     let gauges = log.map(AckedLog::gauges);
     let shared = worker::Shared::new(threads, stop);
@@ -208,6 +233,10 @@ fn check(config: &LoadConfig) -> Result<()> {
         ensure!(tokens.len() == devices, "{devices} devices need as many tokens, there are {}", tokens.len());
         ensure!(devices == config.connections, "several devices on one connection need an API key");
     }
+    ensure!(
+        config.begun.is_empty() || config.begun.len() == config.connections,
+        "every connection has to go on where it was"
+    );
     ensure!(config.rate.is_none_or(|rate| rate > 0.0), "a rate is greater than zero");
     ensure!(config.messages.is_some() || config.duration.is_some(), "a load needs an end: a count or a duration");
     Ok(())
@@ -223,6 +252,7 @@ fn merge(reports: Vec<LoadReport>) -> LoadReport {
         all.resent += report.resent;
         all.refused += report.refused;
         all.reconnects += report.reconnects;
+        all.begun.extend(report.begun);
         all.ack_us.add(report.ack_us).expect("all histograms have the same bounds");
     }
     all

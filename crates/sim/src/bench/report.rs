@@ -245,6 +245,7 @@ mod tests {
             resent: 0,
             refused: 0,
             reconnects: 0,
+            begun: Vec::new(),
             ack_us,
         }
     }

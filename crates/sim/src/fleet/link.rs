@@ -74,7 +74,7 @@ impl Link {
             history: timeline.passed(timeline.live_from),
             timeline,
             boot,
-            stream: Stream::new(ids, 1, window),
+            stream: Stream::new(ids, 1, window, 0),
             phase: Phase::Down(Duration::ZERO),
             backoff: BACKOFF_MIN,
             last_write: Duration::ZERO,
@@ -157,10 +157,9 @@ impl Link {
 
     fn encode(&self, portion: Portion, out: &mut Vec<u8>) {
         let mut payload = Vec::with_capacity(256);
-        for number in portion.from..portion.end {
+        for (number, _, seq) in self.stream.messages(portion.from, portion.end) {
             let place = (number % self.devices.len() as u64) as usize;
             let (device, topic) = (&self.devices[place], &self.topics[place]);
-            let (_, seq) = self.stream.message(number);
             payload.clear();
             // The gateway's outage is that of its first device.
             let buffered = self.timeline.buffered(&self.devices[0], number);

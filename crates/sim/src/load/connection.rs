@@ -46,8 +46,14 @@ impl Connection {
                 (Talk::Http(talk), u64::from(array.max(1)))
             }
         };
-        let stream = Stream::new(senders.devices[devices].into(), FIRST_SEQ, window);
+        let begun = config.begun.get(number).copied().unwrap_or(0);
+        let stream = Stream::new(senders.devices[devices].into(), FIRST_SEQ, window, begun);
         Self { number, phase: Phase::Down(Duration::ZERO), talk, stream, backoff: BACKOFF_MIN }
+    }
+
+    /// How many messages are still to be sent in this run of `quota` messages.
+    pub fn rest(&self, quota: u64) -> u64 {
+        self.stream.begun().saturating_add(quota).saturating_sub(self.stream.sent())
     }
 }
 

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use anyhow::anyhow;
 use model::DeviceId;
 
-use super::LoadConfig;
 use super::connection::{Acked, Failure};
 use super::payload::{Shape, Template, device_key};
 use super::stream::{Portion, Stream};
+use super::{LoadConfig, Times};
 
 /// State of one connection.
 pub struct HttpTalk {
@@ -20,6 +20,7 @@ pub struct HttpTalk {
     shape: Shape,
     seed: u64,
     boot: Option<u32>,
+    times: Times,
     /// Also a server in trouble is tried again.
     patient: bool,
     template: Option<Template>,
@@ -31,14 +32,14 @@ pub struct HttpTalk {
 impl HttpTalk {
     /// `device`: the device that the bearer token belongs to; none for an API key.
     pub fn new(config: &LoadConfig, host: SocketAddr, bearer: &str, device: Option<DeviceId>, array: u32) -> Self {
-        let LoadConfig { shape, seed, boot, reconnect: patient, .. } = *config;
+        let LoadConfig { shape, seed, boot, times, reconnect: patient, .. } = *config;
         let path = device.map_or("/v1/ingest".to_owned(), |device| format!("/v1/ingest/{device}"));
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {bearer}\r\n\
              Content-Type: application/json\r\nContent-Length: "
         );
         let (named, array) = (device.is_none(), u64::from(array.max(1)));
-        Self { head, named, array, shape, seed, boot, patient, template: None, body: Vec::new(), waiting: 0 }
+        Self { head, named, array, shape, seed, boot, times, patient, template: None, body: Vec::new(), waiting: 0 }
     }
 
     pub fn hello(&mut self) {
@@ -60,12 +61,11 @@ impl HttpTalk {
         self.waiting = portion.end - portion.from;
         self.body.clear();
         let array = self.named || self.array > 1;
-        for number in portion.from..portion.end {
+        for (number, device, seq) in stream.messages(portion.from, portion.end) {
             if array {
                 self.body.push(if number == portion.from { b'[' } else { b',' });
             }
-            let (device, seq) = stream.message(number);
-            self.append(device, seq, portion.ts);
+            self.append(device, seq, self.times.of(seq, portion.ts));
         }
         if array {
             self.body.push(b']');
@@ -147,6 +147,7 @@ fn accepted(body: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use model::TenantId;
@@ -165,6 +166,8 @@ mod tests {
             shape: Shape::Two,
             seed: 1,
             boot: Some(1),
+            times: Times::Now,
+            begun: Arc::default(),
             messages: Some(2),
             duration: None,
             threads: 1,
@@ -188,7 +191,7 @@ mod tests {
     #[test]
     fn a_request_is_an_array_with_its_length() {
         let device = DeviceId::from_bytes([1; 16]);
-        let mut stream = Stream::new([device].into(), 1, 2);
+        let mut stream = Stream::new([device].into(), 1, 2, 0);
         let mut talk = HttpTalk::new(&config(device), ([127, 0, 0, 1], 80).into(), "t", None, 2);
         assert_eq!([talk.limit(&stream, 1), talk.limit(&stream, 5)], [0, 2]);
         let portion = stream.take(2, 1_700_000_000_000, Duration::ZERO).unwrap();

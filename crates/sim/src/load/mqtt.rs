@@ -6,10 +6,10 @@ use model::limits::MQTT_PACKET_BYTES_MAX;
 use mqtt::client::{self, Reply};
 use mqtt::{PropertyId, Qos, Reason};
 
-use super::LoadConfig;
 use super::connection::{Acked, Failure};
 use super::payload::{Shape, Template, device_key};
 use super::stream::{Portion, Stream};
+use super::{LoadConfig, Times};
 use crate::packet::{DUP, Login, PublishHead, is_trouble, may_retry};
 
 /// Packet ids go round from 1 to this, in step with the numbers of the stream.
@@ -28,6 +28,7 @@ pub struct MqttTalk {
     shape: Shape,
     seed: u64,
     boot: Option<u32>,
+    times: Times,
     /// Also a server in trouble (not a mistake of ours) is tried again.
     patient: bool,
     /// The packet with holes; none before the first message.
@@ -45,8 +46,8 @@ struct Packet {
 
 impl MqttTalk {
     pub fn new(config: &LoadConfig, login: Login, qos: Qos) -> Self {
-        let LoadConfig { shape, seed, boot, reconnect: patient, .. } = *config;
-        Self { login, qos, tenant: config.senders.tenant.to_string(), shape, seed, boot, patient, packet: None }
+        let LoadConfig { shape, seed, boot, times, reconnect: patient, .. } = *config;
+        Self { login, qos, tenant: config.senders.tenant.to_string(), shape, seed, boot, times, patient, packet: None }
     }
 
     fn may_retry(&self, reason: Reason) -> bool {
@@ -58,11 +59,10 @@ impl MqttTalk {
     }
 
     pub fn send(&mut self, stream: &mut Stream, portion: Portion, out: &mut Vec<u8>, acked: Acked<'_>) {
-        for number in portion.from..portion.end {
-            let (device, seq) = stream.message(number);
+        for (number, device, seq) in stream.messages(portion.from, portion.end) {
             self.prepare(device, seq);
             let packet = self.packet.as_mut().expect("just prepared");
-            packet.template.fill(packet.key, seq, portion.ts);
+            packet.template.fill(packet.key, seq, self.times.of(seq, portion.ts));
             let start = out.len();
             out.extend_from_slice(&packet.template.bytes);
             if let Some(id_at) = packet.head.id_at {

@@ -21,11 +21,13 @@ pub enum Pace {
 }
 
 impl Pace {
-    /// Stream `number` of `streams` that share `rate` messages a second, staggered evenly from `start` on.
-    pub fn share(rate: Option<f64>, start: Duration, number: usize, streams: usize) -> Self {
+    /// Stream `number` of `streams` that share `rate` messages a second, staggered evenly from `start` on, when message
+    /// `begun` of the stream is due.
+    pub fn share(rate: Option<f64>, start: Duration, number: usize, streams: usize, begun: u64) -> Self {
         let Some(rate) = rate else { return Self::Closed };
         let interval = 1e9 * streams as f64 / rate;
-        Self::Open { first: start.as_nanos() as f64 + interval * number as f64 / streams as f64, interval }
+        let stagger = interval * (number as f64 / streams as f64 - begun as f64);
+        Self::Open { first: start.as_nanos() as f64 + stagger, interval }
     }
 
     /// How many messages are due by `now`.

@@ -40,6 +40,8 @@ pub struct Stream {
     window: u64,
     /// Messages below are acknowledged.
     acked: u64,
+    /// Messages below belong to an earlier run.
+    begun: u64,
     /// Messages below take no room of the window any more (with QoS 2 later than acknowledged).
     done: u64,
     /// The next to be written on this connection.
@@ -54,26 +56,40 @@ pub struct Stream {
 pub const PORTION_MESSAGES_MAX: u64 = 1024;
 
 impl Stream {
-    /// A stream over these devices (at least one), with at most `window` messages in flight.
-    pub fn new(devices: Arc<[DeviceId]>, first_seq: u64, window: u64) -> Self {
+    /// A stream over these devices (at least one), with at most `window` messages in flight, that goes on at message
+    /// number `begun`.
+    pub fn new(devices: Arc<[DeviceId]>, first_seq: u64, window: u64, begun: u64) -> Self {
         assert!(!devices.is_empty(), "a stream has at least one device");
-        Self { devices, first_seq, window: window.max(1), acked: 0, done: 0, cursor: 0, next: 0, runs: VecDeque::new() }
+        let (acked, done, cursor, next) = (begun, begun, begun, begun);
+        Self { devices, first_seq, window: window.max(1), begun, acked, done, cursor, next, runs: VecDeque::new() }
     }
 
     pub fn devices(&self) -> &Arc<[DeviceId]> {
         &self.devices
     }
 
-    /// Device and seq of message `number`.
-    pub fn message(&self, number: u64) -> (DeviceId, u64) {
-        let count = self.devices.len() as u64;
-        if count == 1 {
-            return (self.devices[0], self.first_seq + number);
-        }
-        (self.devices[(number % count) as usize], self.first_seq + number / count)
+    /// Number, device and seq of each message in [from, end).
+    pub fn messages(&self, from: u64, end: u64) -> impl Iterator<Item = (u64, DeviceId, u64)> + use<> {
+        // One division for the range: its devices follow one another.
+        let devices = self.devices.clone();
+        let (mut place, mut seq) =
+            ((from % devices.len() as u64) as usize, self.first_seq + from / devices.len() as u64);
+        (from..end).map(move |number| {
+            let message = (number, devices[place], seq);
+            place += 1;
+            if place == devices.len() {
+                (place, seq) = (0, seq + 1);
+            }
+            message
+        })
     }
 
-    /// The number of messages acknowledged; all below are.
+    /// Where this run began.
+    pub fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// The number of the first message that is not acknowledged; all below are.
     pub fn acked(&self) -> u64 {
         self.acked
     }
@@ -83,7 +99,7 @@ impl Stream {
         self.done
     }
 
-    /// The number of messages that were ever sent.
+    /// The number of the first message that was never sent.
     pub fn sent(&self) -> u64 {
         self.next
     }

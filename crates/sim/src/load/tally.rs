@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn an_open_loop_counts_each_message_from_when_it_was_due() {
         // 1,000 a second from 0 on; all sent and acknowledged together after a stall of 100 ms.
-        let pace = Pace::share(Some(1_000.0), Duration::ZERO, 0, 1);
+        let pace = Pace::share(Some(1_000.0), Duration::ZERO, 0, 1, 0);
         let mut tally = Tally::new();
         tally.note(pace, 0, 100, 100 * MS, 101 * MS);
         assert!((100_900..=101_100).contains(&tally.ack_us.max()), "the first was due at 0");

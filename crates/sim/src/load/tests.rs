@@ -50,6 +50,8 @@ fn config(target: Target, connections: usize, devices: usize) -> LoadConfig {
         shape: Shape::Two,
         seed: 1,
         boot: Some(1),
+        times: Times::Now,
+        begun: Arc::default(),
         messages: Some(4_000),
         duration: None,
         threads: 1,
@@ -108,6 +110,25 @@ fn an_open_loop_keeps_its_rate() {
         // The last message is due then; how much later it is sent is the machine's affair.
         assert!(report.elapsed.as_secs_f64() >= 0.99 * 4_000.0 / rate, "{:?}", report.elapsed);
     }
+}
+
+#[test]
+fn a_run_goes_on_where_the_one_before_ended() {
+    let world = World::new();
+    for rate in [None, Some(40_000.0)] {
+        let first = LoadConfig { rate, ..config(world.mqtt(Version::V5, Qos::AtLeastOnce), 4, 12) };
+        let report = check(&first);
+        assert_eq!(report.begun, [1_000; 4]);
+        let report = check(&LoadConfig { begun: report.begun.into(), threads: 2, ..first });
+        assert_eq!(report.begun, [2_000; 4]);
+    }
+}
+
+#[test]
+fn a_past_has_one_interval_between_the_messages_of_a_device() {
+    let past = Times::Past { first: 1_000, interval: 50 };
+    assert_eq!([1, 2, 12].map(|seq| past.of(seq, 7)), [1_000, 1_050, 1_550]);
+    assert_eq!(Times::Now.of(12, 7), 7);
 }
 
 #[test]

@@ -55,6 +55,11 @@ struct Worker<'a> {
     poll: Poll,
     connections: Vec<Connection>,
     paces: Vec<Pace>,
+    /// The pace of all connections together.
+    overall: Pace,
+    /// With a pace: messages of all connections whose connection has been woken for them.
+    woken: u64,
+    numbers: Range<usize>,
     /// Messages per connection.
     quota: u64,
     buffer: Vec<u8>,
@@ -94,7 +99,7 @@ impl<'a> Worker<'a> {
         gauges: Option<&'a [StreamGauge]>,
         numbers: Range<usize>,
     ) -> Result<Self> {
-        let connections: Vec<Connection> = numbers.map(|number| Connection::new(config, number)).collect();
+        let connections: Vec<Connection> = numbers.clone().map(|number| Connection::new(config, number)).collect();
         Ok(Self {
             config,
             clock,
@@ -103,6 +108,9 @@ impl<'a> Worker<'a> {
             gauges,
             poll: Poll::new()?,
             paces: vec![Pace::Closed; connections.len()],
+            overall: Pace::Closed,
+            woken: 0,
+            numbers,
             connections,
             quota: quota(config),
             buffer: vec![0; READ_BYTES],
@@ -120,8 +128,10 @@ impl<'a> Worker<'a> {
         self.connect_all(&mut events)?;
         let start = *self.progress.started.get_or_init(|| self.clock.monotonic());
         for (connection, pace) in self.connections.iter().zip(&mut self.paces) {
-            *pace = Pace::share(self.config.rate, start, connection.number, self.config.connections);
+            let begun = connection.stream.begun();
+            *pace = Pace::share(self.config.rate, start, connection.number, self.config.connections, begun);
         }
+        self.overall = Pace::share(self.config.rate, start, 0, 1, 0);
         self.tally.last_ack = start;
         self.ending = false;
         let deadline = self.config.duration.map(|duration| start + duration);
@@ -135,9 +145,7 @@ impl<'a> Worker<'a> {
                 give_up = Some(now + self.config.drain_max);
             }
             let quiet = self.connections.iter().all(|connection| connection.stream.in_flight() == 0);
-            if quiet
-                && (self.ending || self.connections.iter().all(|connection| connection.stream.sent() >= self.quota))
-            {
+            if quiet && (self.ending || self.connections.iter().all(|connection| connection.rest(self.quota) == 0)) {
                 break;
             }
             if give_up.is_some_and(|give_up| now >= give_up) {
@@ -189,7 +197,10 @@ impl<'a> Worker<'a> {
         for place in std::mem::take(&mut self.again) {
             self.step(place, now, true, true)?;
         }
-        if paced || now >= *next_round {
+        if paced {
+            self.wake_due(now)?;
+        }
+        if now >= *next_round {
             *next_round = now + ROUND;
             for place in 0..self.connections.len() {
                 self.look_at(place, now)?;
@@ -197,6 +208,20 @@ impl<'a> Worker<'a> {
         }
         self.progress.acked.fetch_add(std::mem::take(&mut self.tally.acked), Ordering::Relaxed);
         Ok(now)
+    }
+
+    /// Looks at the connections whose next message became due since the last time. Message n of all is due on
+    /// connection n modulo their number, so those are neighbours.
+    fn wake_due(&mut self, now: Duration) -> Result<()> {
+        let (due, all) = (self.overall.due(now), self.config.connections as u64);
+        for message in self.woken.max(due.saturating_sub(all))..due {
+            let number = (message % all) as usize;
+            if self.numbers.contains(&number) {
+                self.look_at(number - self.numbers.start, now)?;
+            }
+        }
+        self.woken = due;
+        Ok(())
     }
 
     /// A connection without event: connects if it is time, and sends what is due.
@@ -301,7 +326,7 @@ impl<'a> Worker<'a> {
             return Ok(());
         };
         let gauge = gauge(self.gauges, *number);
-        let permitted = gauge.map_or(u64::MAX, StreamGauge::reserved).min(self.quota);
+        let permitted = gauge.map_or(u64::MAX, StreamGauge::reserved).min(stream.begun().saturating_add(self.quota));
         let pace = self.paces[place];
         let due = if self.ending { stream.sent() } else { pace.due(now).min(permitted) };
         let ts = self.clock.now_ms();
@@ -388,7 +413,8 @@ impl<'a> Worker<'a> {
     }
 
     fn report(&self, started: Duration) -> LoadReport {
-        let sum = |of: fn(&Stream) -> u64| self.connections.iter().map(|connection| of(&connection.stream)).sum();
+        let streams = || self.connections.iter().map(|connection| &connection.stream);
+        let sum = |of: fn(&Stream) -> u64| streams().map(|stream| of(stream) - stream.begun()).sum();
         LoadReport {
             started,
             elapsed: self.tally.last_ack.saturating_sub(started),
@@ -397,6 +423,7 @@ impl<'a> Worker<'a> {
             resent: self.tally.resent,
             refused: self.tally.refused,
             reconnects: self.tally.reconnects,
+            begun: streams().map(Stream::sent).collect(),
             ack_us: self.tally.ack_us.clone(),
         }
     }

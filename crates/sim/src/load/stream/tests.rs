@@ -3,7 +3,7 @@ use super::*;
 const AT: Duration = Duration::from_millis(1);
 
 fn stream(devices: u8, window: u64) -> Stream {
-    Stream::new((0..devices).map(|byte| DeviceId::from_bytes([byte; 16])).collect(), 1, window)
+    Stream::new((0..devices).map(|byte| DeviceId::from_bytes([byte; 16])).collect(), 1, window, 0)
 }
 
 fn portion(from: u64, end: u64, ts: Millis, again: bool) -> Option<Portion> {
@@ -13,8 +13,16 @@ fn portion(from: u64, end: u64, ts: Millis, again: bool) -> Option<Portion> {
 #[test]
 fn numbers_name_device_and_seq() {
     let stream = stream(3, 10);
-    let message = |number| (stream.message(number).0.as_bytes()[0], stream.message(number).1);
-    assert_eq!([message(0), message(2), message(3), message(7)], [(0, 1), (2, 1), (0, 2), (1, 3)]);
+    let messages = stream.messages(2, 8).map(|(number, device, seq)| (number, device.as_bytes()[0], seq));
+    assert_eq!(messages.collect::<Vec<_>>(), [(2, 2, 1), (3, 0, 2), (4, 1, 2), (5, 2, 2), (6, 0, 3), (7, 1, 3)]);
+}
+
+#[test]
+fn a_stream_goes_on_where_an_earlier_one_ended() {
+    let mut stream = Stream::new([DeviceId::from_bytes([1; 16])].into(), 1, 4, 70);
+    assert_eq!((stream.begun(), stream.acked(), stream.in_flight()), (70, 70, 0));
+    assert_eq!(stream.take(100, 5, AT), portion(70, 74, 5, false));
+    assert!(stream.acknowledge(4, |from, end, _| assert_eq!((from, end), (70, 74))));
 }
 
 #[test]
