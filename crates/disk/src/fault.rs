@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use model::blocks::BLOCK_BYTES;
 use model::disk::Entry;
 use model::{Disk, DiskFile, OpenMode};
 
@@ -204,9 +205,8 @@ impl Disk for FaultDisk {
             _ => return Err(not_found(path)),
         };
         let errors_seen = state.files[&id].errors();
-        let handle =
-            Handle { disk: self.clone(), id, writable: mode != OpenMode::Read, errors_seen: Mutex::new(errors_seen) };
-        Ok(Box::new(handle))
+        let (writable, direct) = (mode != OpenMode::Read, mode == OpenMode::Direct);
+        Ok(Box::new(Handle { disk: self.clone(), id, writable, direct, errors_seen: Mutex::new(errors_seen) }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
@@ -248,6 +248,7 @@ struct Handle {
     disk: FaultDisk,
     id: u64,
     writable: bool,
+    direct: bool,
     errors_seen: Mutex<u64>,
 }
 
@@ -284,12 +285,24 @@ impl Limits {
     }
 }
 
+impl Handle {
+    /// Direct access takes whole, aligned blocks only.
+    fn check_blocks(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        let whole = buf.as_ptr().addr() % BLOCK_BYTES == 0
+            && buf.len() % BLOCK_BYTES == 0
+            && offset % BLOCK_BYTES as u64 == 0;
+        if self.direct && !whole { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
+    }
+}
+
 impl DiskFile for Handle {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.check_blocks(buf, offset)?;
         self.with(Operation::Read, |file, _| Ok(file.read(buf, offset as usize)))
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.check_blocks(buf, offset)?;
         self.with(Operation::Write, |file, limits| {
             limits.grow(file.data().len(), offset + buf.len() as u64)?;
             file.write(buf, offset as usize);

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use model::blocks::BLOCK_BYTES;
 use model::disk::Entry;
 use model::{Disk, DiskFile, OpenMode};
 
@@ -26,12 +27,15 @@ impl Disk for RealDisk {
         options.read(true).mode(FILE_MODE);
         match mode {
             OpenMode::Read => {}
-            OpenMode::ReadWrite => {
+            OpenMode::ReadWrite | OpenMode::Direct => {
                 options.write(true);
             }
             OpenMode::CreateNew => {
                 options.write(true).create_new(true);
             }
+        }
+        if mode == OpenMode::Direct && takes_blocks(path) {
+            options.custom_flags(libc::O_DIRECT);
         }
         Ok(Box::new(RealFile(options.open(path)?)))
     }
@@ -86,6 +90,24 @@ impl Disk for RealDisk {
         };
         Ok(facts.f_bavail * facts.f_frsize)
     }
+}
+
+/// Whether the file system takes whole blocks directly (statx(2), STATX_DIOALIGN; Linux 6.1). Where it does not say so,
+/// the page cache stays in between, at about twice the CPU time for each commit.
+fn takes_blocks(path: &Path) -> bool {
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
+    let mut facts = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    #[allow(unsafe_code, reason = "std has no statx")]
+    // SAFETY: `path` ends in NUL and lives through the call; a zeroed struct of integers is valid however much of it
+    // the call fills.
+    let facts = unsafe {
+        if libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, libc::STATX_DIOALIGN, facts.as_mut_ptr()) != 0 {
+            return false;
+        }
+        facts.assume_init()
+    };
+    let fits = |alignment: u32| alignment > 0 && BLOCK_BYTES as u32 % alignment == 0;
+    facts.stx_mask & libc::STATX_DIOALIGN != 0 && fits(facts.stx_dio_mem_align) && fits(facts.stx_dio_offset_align)
 }
 
 struct RealFile(File);

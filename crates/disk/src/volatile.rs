@@ -46,7 +46,8 @@ impl VolatileDisk {
 
 impl Disk for VolatileDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
-        let inner = RealDisk.open(path, mode)?;
+        // What waits is handed over from memory that is not aligned.
+        let inner = RealDisk.open(path, if mode == OpenMode::Direct { OpenMode::ReadWrite } else { mode })?;
         let mut all = self.waiting();
         if mode == OpenMode::CreateNew {
             all.remove(path);

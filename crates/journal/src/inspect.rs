@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{Batch, Disk, Offset, OpenMode, Partition};
+use model::{Batch, Blocks, Disk, Offset, OpenMode, Partition};
 
 use crate::recovery::survey::{self, Depth, Survey};
 use crate::recovery::{self, verdict};
@@ -129,7 +129,7 @@ pub fn dump(
             if header.base < reached && header.end() <= reached {
                 continue;
             }
-            let mut bytes = vec![0; header.frame_len()];
+            let mut bytes = Blocks::zeroed(header.frame_len());
             file.read_at(&mut bytes, header.position).map_err(Error::io("read", &segment.path))?;
             reached = header.end();
             let batch = Arc::new(Batch::from_frame(header.count, bytes));

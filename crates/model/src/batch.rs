@@ -15,6 +15,7 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
+use crate::blocks::Blocks;
 use crate::clock::Millis;
 use crate::ids::{DeviceIndex, SessionKey};
 use crate::limits;
@@ -107,7 +108,7 @@ pub struct GroupKey {
 
 /// Buffers that go round: fresh memory is dear on the line. Clones share one pool.
 #[derive(Clone, Debug, Default)]
-pub struct BatchPool(Arc<Mutex<Vec<Vec<u8>>>>);
+pub struct BatchPool(Arc<Mutex<Vec<Blocks>>>);
 
 /// Buffers kept for reuse: the commits in flight of every writer plus what the tail just let go.
 const POOL_BUFFERS_MAX: usize = 64;
@@ -117,44 +118,59 @@ impl BatchPool {
     pub fn builder(&self) -> BatchBuilder {
         let mut buf = self.0.lock().expect("no holder of this lock panics").pop().unwrap_or_default();
         buf.clear();
-        buf.resize(GROUPS, 0);
-        BatchBuilder { buf, group_at: None, payloads: 0, controls: Vec::new(), pool: Arc::downgrade(&self.0) }
+        buf.extend(&[0; GROUPS]);
+        BatchBuilder { buf, group: None, payloads: 0, controls: Vec::new(), pool: Arc::downgrade(&self.0) }
     }
 }
 
 /// A batch that is still being filled.
 #[derive(Debug)]
 pub struct BatchBuilder {
-    buf: Vec<u8>,
-    /// Where the open group's header stands, and its key.
-    group_at: Option<(usize, GroupKey)>,
+    buf: Blocks,
+    group: Option<OpenGroup>,
     payloads: u32,
     controls: Vec<u8>,
-    pool: Weak<Mutex<Vec<Vec<u8>>>>,
+    pool: Weak<Mutex<Vec<Blocks>>>,
+}
+
+/// The group that is being filled. Its counts go into its header when it is closed.
+#[derive(Debug)]
+struct OpenGroup {
+    key: GroupKey,
+    /// Where its header stands.
+    at: usize,
+    /// Payloads in the batch before it.
+    first: u32,
 }
 
 impl BatchBuilder {
     /// Appends one payload and returns its number within the batch. A run of payloads with the same key shares a group.
+    #[inline]
     pub fn push(&mut self, key: GroupKey, payload: &[u8]) -> u32 {
-        let at = match self.group_at {
-            Some((at, open)) if open == key => at,
-            _ => self.open_group(key),
-        };
-        self.buf.u32(payload.len() as u32);
-        self.buf.extend_from_slice(payload);
-        add_u32(&mut self.buf, at + 8, 1);
-        add_u32(&mut self.buf, at + 12, 4 + payload.len() as u32);
+        if self.group.as_ref().is_none_or(|group| group.key != key) {
+            self.open_group(key);
+        }
+        let (len, bytes) = self.buf.grow(4 + payload.len()).split_at_mut(4);
+        len.copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        bytes.copy_from_slice(payload);
         self.payloads += 1;
         self.payloads - 1
     }
 
-    fn open_group(&mut self, key: GroupKey) -> usize {
+    fn open_group(&mut self, key: GroupKey) {
+        self.close_group();
         let at = self.buf.len();
-        self.buf.u32(key.device.0);
-        self.buf.extend_from_slice(&[key.kind as u8, key.format as u8, key.flags.0, 0]);
-        self.buf.u64(0);
-        self.group_at = Some((at, key));
-        at
+        self.buf.extend(&key.device.0.to_le_bytes());
+        self.buf.extend(&[key.kind as u8, key.format as u8, key.flags.0, 0]);
+        self.buf.extend(&[0; 8]);
+        self.group = Some(OpenGroup { key, at, first: self.payloads });
+    }
+
+    fn close_group(&mut self) {
+        let Some(OpenGroup { at, first, .. }) = self.group.take() else { return };
+        let payloads_len = (self.buf.len() - at - GROUP_HEADER_BYTES) as u32;
+        self.buf[at + 8..at + 12].copy_from_slice(&(self.payloads - first).to_le_bytes());
+        self.buf[at + 12..at + 16].copy_from_slice(&payloads_len.to_le_bytes());
     }
 
     /// Appends a control record. It holds for the whole batch and for what follows.
@@ -186,11 +202,12 @@ impl BatchBuilder {
 
     /// Closes the batch. `received` is the time that all its payloads count as received at.
     pub fn seal(mut self, received: Millis) -> Batch {
+        self.close_group();
         let groups_len = (self.buf.len() - GROUPS) as u32;
         self.buf[BODY..BODY + 8].copy_from_slice(&received.to_le_bytes());
         self.buf[BODY + 8..BODY + 12].copy_from_slice(&groups_len.to_le_bytes());
         self.buf[BODY + 12..BODY + 16].copy_from_slice(&(self.controls.len() as u32).to_le_bytes());
-        self.buf.extend_from_slice(&self.controls);
+        self.buf.extend(&self.controls);
         Batch { buf: self.buf, count: self.payloads.max(1), pool: self.pool }
     }
 }
@@ -204,21 +221,21 @@ fn add_u32(buf: &mut [u8], at: usize, by: u32) {
 /// their own.
 #[derive(Debug)]
 pub struct Batch {
-    buf: Vec<u8>,
+    buf: Blocks,
     count: u32,
-    pool: Weak<Mutex<Vec<Vec<u8>>>>,
+    pool: Weak<Mutex<Vec<Blocks>>>,
 }
 
 impl Batch {
     /// A batch with a body of another layout, that takes `count` offsets (at least 1).
     pub fn from_body(count: u32, body: &[u8]) -> Self {
-        let mut buf = vec![0; FRAME_HEADER_BYTES];
-        buf.extend_from_slice(body);
+        let mut buf = Blocks::zeroed(FRAME_HEADER_BYTES);
+        buf.extend(body);
         Self { buf, count: count.max(1), pool: Weak::new() }
     }
 
     /// A batch that was read back: `buf` is a frame header and a body.
-    pub fn from_frame(count: u32, buf: Vec<u8>) -> Self {
+    pub fn from_frame(count: u32, buf: Blocks) -> Self {
         Self { buf, count: count.max(1), pool: Weak::new() }
     }
 
@@ -236,6 +253,11 @@ impl Batch {
         &self.buf
     }
 
+    /// Header and body in whole blocks, as a disk takes them directly.
+    pub fn blocks(&mut self) -> &[u8] {
+        self.buf.whole()
+    }
+
     /// The space for the journal's header.
     pub fn header_mut(&mut self) -> &mut [u8; FRAME_HEADER_BYTES] {
         (&mut self.buf[..FRAME_HEADER_BYTES]).try_into().expect("every batch begins with the header's space")
@@ -243,10 +265,10 @@ impl Batch {
 
     /// Adds a control record to a closed batch of `raw`, before it is appended.
     pub fn add_control(&mut self, control: &Control) {
-        let before = self.buf.len();
-        control.encode(&mut self.buf);
-        let added = (self.buf.len() - before) as u32;
-        add_u32(&mut self.buf, BODY + 12, added);
+        let mut record = Vec::new();
+        control.encode(&mut record);
+        self.buf.extend(&record);
+        add_u32(&mut self.buf, BODY + 12, record.len() as u32);
     }
 }
 

@@ -17,6 +17,9 @@ pub enum OpenMode {
     Read,
     /// An existing file, for reading and writing.
     ReadWrite,
+    /// An existing file, for reading and writing past the page cache where the file system offers that: addresses,
+    /// positions and lengths are multiples of [`BLOCK_BYTES`](crate::blocks::BLOCK_BYTES).
+    Direct,
     /// A file that must not exist yet, for reading and writing, with mode 0600.
     CreateNew,
 }

@@ -2,11 +2,13 @@
 //!
 //! Every other library may import this crate and no other one of ours. It holds what they must agree on: who speaks
 //! ([`ids`], [`source`]), what travels ([`batch`], [`rows`], [`dead_letter`]), how much is too much ([`limits`]), what
-//! went wrong ([`error`]), and the two contracts that make the world replaceable in a test ([`clock`], [`disk`]).
+//! went wrong ([`error`]), and the two contracts that make the world replaceable in a test ([`clock`], [`disk`]), with the
+//! bytes that a disk takes best ([`blocks`]).
 //!
 //! It never does I/O, never spawns, and never holds configuration.
 
 pub mod batch;
+pub mod blocks;
 pub mod clock;
 pub mod dead_letter;
 pub mod disk;
@@ -19,6 +21,7 @@ pub mod source;
 pub mod wire;
 
 pub use batch::{Batch, BatchBuilder, BatchPool, BatchView, Control, Format, GroupFlags, GroupKey, PayloadKind};
+pub use blocks::Blocks;
 pub use clock::{Clock, Millis};
 pub use dead_letter::{DeadLetter, Reason};
 pub use disk::{Disk, DiskFile, OpenMode};

@@ -39,3 +39,21 @@ fn list_is_sorted_and_rename_replaces() {
     assert_eq!(names(dir.path()), []);
     assert!(RealDisk.free_bytes(dir.path()).unwrap() > 0);
 }
+
+#[test]
+fn whole_blocks_written_directly_are_read_back_through_the_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let file = RealDisk.open(&path, OpenMode::CreateNew).unwrap();
+    file.allocate(4096).unwrap();
+    file.write_at(b"behind", 1024).unwrap();
+    let mut buf = [0; 6];
+    assert_eq!(file.read_at(&mut buf, 1024).unwrap(), 6, "the page is in the cache now");
+
+    let direct = RealDisk.open(&path, OpenMode::Direct).unwrap();
+    direct.write_at(model::Blocks::copy_of(&[b'x'; 600]).whole(), 512).unwrap();
+    direct.sync_data().unwrap();
+    let mut buf = [1; 1024];
+    assert_eq!(file.read_at(&mut buf, 512).unwrap(), 1024);
+    assert!(buf[..600].iter().all(|byte| *byte == b'x') && buf[600..].iter().all(|byte| *byte == 0));
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::Batch;
+use model::{Batch, Blocks};
 
 use super::{Queued, Shared, State};
 use crate::Error;
@@ -31,11 +31,11 @@ fn write(shared: &Shared, number: usize, frames: &mut [Queued]) -> Result<(), Er
         let watermark = shared.watermark.get();
         if frame.begin {
             let beginning = segment.beginning(watermark).encode();
-            file.write_at(&beginning, BEGINNING_AT).map_err(Error::io("write", &segment.path))?;
+            file.write_at(Blocks::copy_of(&beginning).whole(), BEGINNING_AT).map_err(Error::io("write", &segment.path))?;
         }
         let header = Header::of(&frame.batch, segment.generation, frame.base, watermark, frame.position);
         header.seal(&mut frame.batch);
-        file.write_at(frame.batch.frame(), frame.position).map_err(Error::io("write", &segment.path))?;
+        file.write_at(frame.batch.blocks(), frame.position).map_err(Error::io("write", &segment.path))?;
     }
     file.sync_data().map_err(Error::io("sync", &segment.path))
 }

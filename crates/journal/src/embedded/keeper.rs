@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use model::{DiskFile, OpenMode};
+use model::{Blocks, DiskFile, OpenMode};
 
 use super::{Prepared, Shared, Spare, State};
 use crate::recovery::repair::write_zeros;
@@ -123,10 +123,10 @@ impl Shared {
             made_ms: self.clock.now_ms(),
         };
         // The rest of the head is zeroed: a beginning of an earlier life must not be taken for this one's.
-        let mut head = [0; SEGMENT_HEAD_BYTES as usize];
+        let mut head = Blocks::zeroed(SEGMENT_HEAD_BYTES as usize);
         let identity = identity.encode();
         head[..identity.len()].copy_from_slice(&identity);
-        file.write_at(&head, 0).map_err(Error::io("write", path))?;
+        file.write_at(head.whole(), 0).map_err(Error::io("write", path))?;
         file.sync_data().map_err(Error::io("sync", path))
     }
 

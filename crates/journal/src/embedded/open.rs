@@ -62,6 +62,7 @@ pub(super) fn open(
         watermark: Arc::new(Watermark::new(verdict.end)),
         synced: AtomicU64::new(verdict.end),
         slot_free: AtomicBool::new(false),
+        poisoned: AtomicBool::new(false),
         state: Mutex::new(state),
         work: Condvar::new(),
         needed: Condvar::new(),

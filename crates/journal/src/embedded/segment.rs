@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use model::batch::FRAME_HEADER_BYTES;
-use model::{Batch, Disk, DiskFile, Offset, OpenMode};
+use model::{Batch, Blocks, Disk, DiskFile, Offset, OpenMode};
 
 use crate::frame::{self, Header};
 use crate::scan;
@@ -226,7 +226,7 @@ impl Walk<'_> {
         if header.end() <= from {
             return Ok(Some(header));
         }
-        let mut frame = vec![0; header.frame_len()];
+        let mut frame = Blocks::zeroed(header.frame_len());
         let read = self.fill(&mut frame, position)?;
         if !frame::is_intact_as(&frame[..read], &header) {
             return Ok(None);

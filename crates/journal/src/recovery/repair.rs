@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use model::{Disk, DiskFile, Offset, OpenMode};
+use model::{Blocks, Disk, DiskFile, Offset, OpenMode};
 
 use super::survey::{Survey, Surveyed};
 use super::verdict::Verdict;
@@ -116,7 +116,7 @@ fn cut(disk: &dyn Disk, segment: &Surveyed, position: u64, torn_end: u64) -> Res
 
 /// Writes zeros from `from` to `to`.
 pub(crate) fn write_zeros(file: &dyn DiskFile, mut from: u64, to: u64) -> std::io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES.min(to.saturating_sub(from)) as usize];
+    let zeros = Blocks::zeroed(ZEROS_BYTES.min(to.saturating_sub(from)) as usize);
     while from < to {
         let len = ZEROS_BYTES.min(to - from);
         file.write_at(&zeros[..len as usize], from)?;
