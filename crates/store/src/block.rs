@@ -30,7 +30,6 @@ mod columns;
 mod directory;
 mod encode;
 mod file;
-mod runs;
 mod schema;
 mod statistics;
 mod tail;
@@ -39,7 +38,7 @@ mod varint;
 pub use cache::Cache;
 pub use columns::Reader;
 pub use directory::Span;
-pub use encode::encode;
+pub use encode::Encoder;
 pub use tail::Tail;
 
 /// Bytes that one checksum covers: small, because a query for one device reads a few pages of a few hundred bytes.

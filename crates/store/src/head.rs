@@ -11,7 +11,7 @@ mod pool;
 mod texts;
 
 pub use chunk::{Chunk, SpillCell, TEXT_BYTES_MAX, Visible};
-pub use column::Column;
+pub use column::{CellPages, Column};
 pub use devices::DeviceMap;
 pub use pool::PagePool;
 pub use texts::TextNumbers;

@@ -10,6 +10,7 @@ use model::{Clock, DeviceId};
 use crate::catalog::{Catalog, Entry, choose};
 use crate::error::Error;
 use crate::store::Shared;
+use crate::write::Workshop;
 
 mod merge;
 
@@ -37,11 +38,17 @@ struct Work {
     is_final: HashSet<u64>,
     /// Blocks and erased devices of which it is known that the one does not hold the other.
     is_free: HashSet<(u64, DeviceId)>,
+    workshop: Workshop,
 }
 
 impl Maintenance {
     pub fn new(clock: &Clock) -> Self {
-        let work = Work { aged_at: clock.monotonic(), is_final: HashSet::new(), is_free: HashSet::new() };
+        let work = Work {
+            aged_at: clock.monotonic(),
+            is_final: HashSet::new(),
+            is_free: HashSet::new(),
+            workshop: Workshop::default(),
+        };
         Self { wake: Mutex::default(), woken: Condvar::new(), work: Mutex::new(work) }
     }
 
@@ -86,6 +93,8 @@ pub fn run_due(shared: &Shared) -> Result<(), Error> {
     work.drop_old(shared)?;
     work.rewrite_erased(shared)?;
     while !shared.maintenance.is_closed() && work.merge_next(shared)? {}
+    // Merges come in bursts: between them their memory is for others.
+    work.workshop = Workshop::default();
     Ok(())
 }
 
@@ -136,7 +145,7 @@ impl Work {
             return Err(error);
         }
         for id in &ids {
-            merge::merge(shared, &[*id])?;
+            merge::merge(shared, &mut self.workshop, &[*id])?;
         }
         // What was just rewritten is looked at once more before a device is forgotten.
         if ids.is_empty() {
@@ -165,7 +174,7 @@ impl Work {
             self.is_final.retain(|id| catalog.blocks.iter().any(|entry| entry.id == *id));
             return Ok(false);
         };
-        match merge::merge(shared, &ids) {
+        match merge::merge(shared, &mut self.workshop, &ids) {
             Ok(true) => Ok(true),
             Ok(false) => {
                 self.is_final.extend(ids);

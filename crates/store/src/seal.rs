@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::head::Chunk;
 use crate::sorted::SortedRows;
 use crate::store::Shared;
-use crate::write::{BlockOf, write_block};
+use crate::write::{BlockOf, Workshop, write_block};
 
 mod queue;
 
@@ -67,7 +67,8 @@ fn seal(shared: &Shared, group: &mut Group) -> Result<(), Error> {
 
 fn write_chunks(shared: &Shared, chunks: &[Arc<Chunk>]) -> Result<Vec<Entry>, Error> {
     let mut written = Vec::new();
-    let result = chunks.iter().try_for_each(|chunk| write_chunk(shared, chunk, &mut written));
+    let mut workshop = shared.sealing.lock().expect("no holder of this lock panics");
+    let result = chunks.iter().try_for_each(|chunk| write_chunk(shared, &mut workshop, chunk, &mut written));
     let result = result.and_then(|()| shared.sync_blocks());
     match result {
         Ok(()) => Ok(written),
@@ -78,8 +79,14 @@ fn write_chunks(shared: &Shared, chunks: &[Arc<Chunk>]) -> Result<Vec<Entry>, Er
     }
 }
 
-fn write_chunk(shared: &Shared, chunk: &Arc<Chunk>, written: &mut Vec<Entry>) -> Result<(), Error> {
-    let parts = SortedRows::from_chunk(&chunk.visible(), |device| shared.is_erased(device));
+fn write_chunk(
+    shared: &Shared,
+    workshop: &mut Workshop,
+    chunk: &Arc<Chunk>,
+    written: &mut Vec<Entry>,
+) -> Result<(), Error> {
+    let visible = chunk.visible();
+    let parts = SortedRows::from_chunk(&visible, |device| shared.is_erased(device), &mut workshop.spare);
     for (part, late) in parts.into_iter().zip([false, true]) {
         let Some(mut rows) = part else { continue };
         let narrow = rows.split_narrow();
@@ -90,10 +97,12 @@ fn write_chunk(shared: &Shared, chunk: &Arc<Chunk>, written: &mut Vec<Entry>) ->
             late,
             narrow: false,
         };
-        written.push(write_block(shared, &rows, &of)?);
+        written.push(write_block(shared, workshop, &rows, &of)?);
+        workshop.spare.give_rows(rows);
         if let Some(narrow) = narrow {
             of.narrow = true;
-            written.push(write_block(shared, &narrow, &of)?);
+            written.push(write_block(shared, workshop, &narrow, &of)?);
+            workshop.spare.give_rows(narrow);
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use crate::query::Scope;
 use crate::query::scan::Snapshot;
 use crate::seal::Queue;
 use crate::view::{TableState, Tables};
+use crate::write::Workshop;
 
 pub mod open;
 
@@ -28,6 +29,8 @@ pub struct Shared {
     pub pool: Arc<PagePool>,
     pub tables: Tables,
     pub queue: Queue,
+    /// Held while chunks are sealed.
+    pub sealing: Mutex<Workshop>,
     pub maintenance: Maintenance,
     pub cache: Arc<Cache>,
     partitions: Mutex<HashMap<Partition, Arc<PartitionState>>>,

@@ -12,7 +12,10 @@ use crate::key::RowKey;
 mod from_chunk;
 mod merge;
 mod order;
+mod spare;
 mod spill;
+
+pub use spare::Spare;
 
 /// A column whose cells may be absent.
 #[derive(Clone, PartialEq, Debug)]
@@ -114,14 +117,14 @@ pub struct SortedRows {
 impl SortedRows {
     /// The rows of a chunk, those that are late apart from the others, without those of erased devices. A part without
     /// rows is `None`.
-    pub fn from_chunk(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool) -> [Option<Self>; 2] {
-        from_chunk::from_chunk(chunk, is_erased)
+    pub fn from_chunk(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool, spare: &mut Spare) -> [Option<Self>; 2] {
+        from_chunk::from_chunk(chunk, is_erased, spare)
     }
 
     /// All rows of the parts, without those of erased devices; `None` if there are none. The parts come in the order of
     /// arrival: of rows that are equal, those of an earlier part come first.
-    pub fn merge(parts: &[Self], is_erased: impl Fn(DeviceId) -> bool) -> Option<Self> {
-        merge::merge(parts, is_erased)
+    pub fn merge(parts: &[Self], is_erased: impl Fn(DeviceId) -> bool, spare: &mut Spare) -> Option<Self> {
+        merge::merge(parts, is_erased, spare)
     }
 
     pub fn len(&self) -> usize {

@@ -2,11 +2,18 @@
 
 use model::{DiskFile, OpenMode, Partition, Table};
 
-use crate::block::encode;
+use crate::block::Encoder;
 use crate::catalog::{Entry, block_name};
 use crate::error::Error;
-use crate::sorted::SortedRows;
+use crate::sorted::{SortedRows, Spare};
 use crate::store::Shared;
+
+/// What a thread that writes blocks uses again for the next one.
+#[derive(Default)]
+pub struct Workshop {
+    pub spare: Spare,
+    encoder: Option<Encoder>,
+}
 
 /// What a block is, besides its rows.
 pub struct BlockOf<'a> {
@@ -18,7 +25,12 @@ pub struct BlockOf<'a> {
 }
 
 /// Writes and syncs a block's file. Its name is durable only once the directory is synced.
-pub fn write_block(shared: &Shared, rows: &SortedRows, of: &BlockOf<'_>) -> Result<Entry, Error> {
+pub fn write_block(
+    shared: &Shared,
+    workshop: &mut Workshop,
+    rows: &SortedRows,
+    of: &BlockOf<'_>,
+) -> Result<Entry, Error> {
     let id = shared.next_block();
     let path = shared.blocks_dir().join(block_name(id));
     let defect = |error: parquet::errors::ParquetError| Error::Corrupt {
@@ -26,10 +38,14 @@ pub fn write_block(shared: &Shared, rows: &SortedRows, of: &BlockOf<'_>) -> Resu
         at: 0,
         what: format!("the block cannot be encoded: {error}"),
     };
-    let encoded = encode(rows).map_err(defect)?;
+    let encoder = match &mut workshop.encoder {
+        Some(encoder) => encoder,
+        none => none.insert(Encoder::new().map_err(defect)?),
+    };
+    let encoded = encoder.encode(rows).map_err(defect)?;
     let write = || {
         let file: Box<dyn DiskFile> = shared.disk.open(&path, OpenMode::CreateNew)?;
-        file.write_at(&encoded.bytes, 0)?;
+        file.write_at(encoded.bytes, 0)?;
         file.sync_data()
     };
     if let Err(source) = write() {

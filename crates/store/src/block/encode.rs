@@ -1,229 +1,195 @@
-//! Sorted rows → the bytes of a block.
-
-use std::collections::HashSet;
-use std::sync::Arc;
+//! Sorted rows → the bytes of a block, by an encoder of our own: each column is laid out page by page in memory that the
+//! next block uses again. The footer is written by the `parquet` crate.
 
 use model::wire::Writer;
 use model::{ColumnKey, ValueKind};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::SchemaDescriptor;
 
+use super::GRANULE_BYTES;
 use super::directory::Directory;
-use super::runs::{put_absent, put_devices};
 use super::schema::{Fixed, names, schema};
 use super::statistics::ColumnStatistics;
-use super::{GRANULE_BYTES, METADATA_KEY};
-use crate::sorted::{Optional, Present, SortedRows};
+use crate::query::accumulate::Totals;
+use crate::sorted::{Optional, SortedRows};
 
-/// Rows of one page: a query for one device reads at least one page of each column.
-pub const PAGE_ROWS: usize = 8192;
-/// How many rows the writer takes between two looks at a page's size.
-const WRITE_ROWS: usize = 1024;
-/// A dictionary larger than this would not pay: 128 Ki doubles.
-const DICTIONARY_BYTES_MAX: usize = 1 << 20;
-/// How many values are looked at to choose an encoding for doubles.
-const SAMPLE_VALUES: usize = 16_384;
+mod bits;
+mod columns;
+mod delta;
+mod dictionary;
+mod footer;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+use columns::{Columns, Layout};
+use dictionary::Dictionary;
+use pages::Pages;
+
+/// What a Parquet file begins with.
+const MAGIC: &[u8] = b"PAR1";
 
 /// The bytes of a block and what the catalog has to know of them.
-pub struct Encoded {
-    pub bytes: Vec<u8>,
+pub struct Encoded<'a> {
+    pub bytes: &'a [u8],
     /// Where the part begins whose checksum is in the catalog.
     pub tail_at: u64,
     pub tail_crc: u32,
 }
 
-/// Encodes rows. Fails only if the Parquet writer finds a fault in what it is given, which would be a defect of ours.
-pub fn encode(rows: &SortedRows) -> Result<Encoded, ParquetError> {
-    let keys: Vec<&ColumnKey> = rows.columns.iter().map(|(key, _)| key).collect();
-    let names = names(&keys);
-    let schema = schema(&keys, &names)?;
-    let properties = Arc::new(properties(rows, &names)?);
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties)?;
-    let mut columns = Columns::new(writer.schema_descr(), rows);
-    let mut group = writer.next_row_group()?;
-    columns.write(rows, &mut group)?;
-    group.close()?;
-    let statistics: Vec<_> = rows.columns.iter().map(|(key, cells)| ColumnStatistics::of(key, cells)).collect();
-    let tail_at = write_sections(&mut writer, rows, &statistics)?;
-    let bytes = writer.into_inner()?;
-    let tail_crc = crc32c::crc32c(&bytes[tail_at..]);
-    Ok(Encoded { tail_at: tail_at as u64, tail_crc, bytes })
+/// Encodes one block after the other in the same memory.
+pub struct Encoder {
+    pages: Pages,
+    dictionary: Dictionary,
+    levels: Vec<u32>,
 }
 
-fn properties(rows: &SortedRows, names: &[String]) -> Result<WriterProperties, ParquetError> {
-    let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
-    let fixed = |fixed: Fixed| path(fixed.name());
-    let mut properties = WriterProperties::builder()
-        .set_created_by(format!("tidewater {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(None)
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(WRITE_ROWS)
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
-        .set_column_dictionary_enabled(fixed(Fixed::Buffered), false);
-    for column in [Fixed::Ts, Fixed::Received, Fixed::Seq] {
-        properties = delta(properties, fixed(column));
-    }
-    for ((key, cells), name) in rows.columns.iter().zip(names) {
-        properties = match key.kind {
-            ValueKind::F64 if !has_few_values(cells) => properties
-                .set_column_dictionary_enabled(path(name), false)
-                .set_column_encoding(path(name), Encoding::BYTE_STREAM_SPLIT),
-            ValueKind::I64 => delta(properties, path(name)),
-            ValueKind::Bool => properties.set_column_dictionary_enabled(path(name), false),
-            ValueKind::F64 | ValueKind::Str => properties,
-        };
-    }
-    Ok(properties.build())
-}
-
-fn delta(
-    properties: parquet::file::properties::WriterPropertiesBuilder,
-    column: ColumnPath,
-) -> parquet::file::properties::WriterPropertiesBuilder {
-    properties
-        .set_column_dictionary_enabled(column.clone(), false)
-        .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED)
-}
-
-/// Whether a dictionary pays: at most half of a sample's values differ.
-fn has_few_values(cells: &Optional) -> bool {
-    let step = (cells.values.len() / SAMPLE_VALUES).max(1);
-    let sample = || cells.values.iter().step_by(step);
-    let differing = sample().collect::<HashSet<_>>().len();
-    differing * 2 <= sample().count()
-}
-
-/// Writes a block's columns in the order of the schema.
-struct Columns {
-    schema: Vec<ColumnDescPtr>,
-    /// The column that is written next.
-    next: usize,
-    rows: usize,
-    /// Definition levels of a column without absent cells.
-    ones: Vec<i16>,
-    texts: Vec<ByteArray>,
-}
-
-type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
-
-impl Columns {
-    fn new(schema: &SchemaDescriptor, rows: &SortedRows) -> Self {
-        Self {
-            schema: schema.columns().to_vec(),
-            next: 0,
-            rows: rows.len(),
-            ones: vec![1; rows.len()],
-            texts: rows.texts.iter().map(|text| ByteArray::from(&**text)).collect(),
-        }
+impl Encoder {
+    pub fn new() -> Result<Self, ParquetError> {
+        Ok(Self { pages: Pages::new()?, dictionary: Dictionary::default(), levels: Vec::new() })
     }
 
-    fn write(&mut self, rows: &SortedRows, group: &mut Group<'_>) -> Result<(), ParquetError> {
-        put_devices(group, self.take_column(), &rows.devices)?;
-        self.put::<Int64Type>(group, &rows.ts, None)?;
-        self.put_cells::<Int64Type>(group, &rows.received, |bits| bits as i64)?;
-        self.put_cells::<Int64Type>(group, &rows.seq, |bits| bits as i64)?;
-        self.put_cells::<Int32Type>(group, &rows.boot, |bits| bits as i32)?;
-        self.put::<BoolType>(group, &rows.buffered, None)?;
-        self.put_texts(group, &rows.tags)?;
-        for (key, cells) in &rows.columns {
-            match key.kind {
-                ValueKind::F64 => self.put_cells::<DoubleType>(group, cells, f64::from_bits)?,
-                ValueKind::I64 => self.put_cells::<Int64Type>(group, cells, |bits| bits as i64)?,
-                ValueKind::Bool => self.put_cells::<BoolType>(group, cells, |bits| bits != 0)?,
-                ValueKind::Str => self.put_texts(group, cells)?,
-            }
+    /// Encodes rows. Fails only if the Parquet crate finds a fault in what it is given, which would be a defect of ours.
+    pub fn encode(&mut self, rows: &SortedRows) -> Result<Encoded<'_>, ParquetError> {
+        let keys: Vec<&ColumnKey> = rows.columns.iter().map(|(key, _)| key).collect();
+        let schema = SchemaDescriptor::new(schema(&keys, &names(&keys))?);
+        let statistics: Vec<_> = rows.columns.iter().map(|(key, cells)| ColumnStatistics::of(key, cells)).collect();
+        self.pages.clear();
+        self.pages.file.extend_from_slice(MAGIC);
+        self.put_fixed(rows, &schema)?;
+        self.put_metrics(rows, &schema, &statistics)?;
+        let sections = put_sections(&mut self.pages.file, rows, &statistics);
+        footer::put(&mut self.pages, schema, rows.len(), sections.places())?;
+        let (bytes, tail_at) = (&self.pages.file, sections.tail_at);
+        Ok(Encoded { tail_at: tail_at as u64, tail_crc: crc32c::crc32c(&bytes[tail_at..]), bytes })
+    }
+
+    fn columns(&mut self, rows: &SortedRows) -> Columns<'_> {
+        let (pages, dictionary, levels) = (&mut self.pages, &mut self.dictionary, &mut self.levels);
+        Columns { pages, dictionary, levels, rows: rows.len() }
+    }
+
+    fn put_fixed(&mut self, rows: &SortedRows, schema: &SchemaDescriptor) -> Result<(), ParquetError> {
+        let mut columns = self.columns(rows);
+        let of = |fixed: Fixed| schema.column(fixed as usize);
+        columns.put_devices(of(Fixed::DeviceId), &rows.devices)?;
+        let ts = ends(rows.ts.iter().copied());
+        columns.put_times(of(Fixed::Ts), &rows.ts, Statistics::int64(ts.0, ts.1, None, Some(0), false))?;
+        let times = ends(rows.received.values.iter().map(|bits| *bits as i64));
+        let times = Statistics::int64(times.0, times.1, None, absent(&rows.received, rows), false);
+        columns.put_cells(of(Fixed::Received), Layout::Times, &rows.received, times)?;
+        // Both are unsigned, and so is their order.
+        let seqs = ends(rows.seq.values.iter().copied());
+        let signed = |seq: Option<u64>| seq.map(|seq| seq as i64);
+        let seqs = Statistics::int64(signed(seqs.0), signed(seqs.1), None, absent(&rows.seq, rows), false);
+        columns.put_cells(of(Fixed::Seq), Layout::Times, &rows.seq, seqs)?;
+        let boots = ends(rows.boot.values.iter().copied());
+        let signed = |boot: Option<u64>| boot.map(|boot| boot as i32);
+        let boots = Statistics::int32(signed(boots.0), signed(boots.1), None, absent(&rows.boot, rows), false);
+        columns.put_cells(of(Fixed::Boot), Layout::ShortIntegers, &rows.boot, boots)?;
+        let buffered = ends(rows.buffered.iter().copied());
+        let buffered_statistics = Statistics::boolean(buffered.0, buffered.1, None, Some(0), false);
+        columns.put_flags(of(Fixed::Buffered), &rows.buffered, buffered_statistics)?;
+        columns.put_texts(of(Fixed::Tags), &rows.texts, &rows.tags)
+    }
+
+    fn put_metrics(
+        &mut self,
+        rows: &SortedRows,
+        schema: &SchemaDescriptor,
+        statistics: &[ColumnStatistics],
+    ) -> Result<(), ParquetError> {
+        let mut columns = self.columns(rows);
+        for (at, ((key, cells), statistics)) in rows.columns.iter().zip(statistics).enumerate() {
+            let column = schema.column(Fixed::ALL.len() + at);
+            let layout = match key.kind {
+                ValueKind::Str => {
+                    columns.put_texts(column, &rows.texts, cells)?;
+                    continue;
+                }
+                ValueKind::F64 => Layout::Doubles,
+                ValueKind::I64 => Layout::Integers,
+                ValueKind::Bool => Layout::Booleans,
+            };
+            columns.put_cells(column, layout, cells, metric_statistics(statistics, absent(cells, rows)))?;
         }
         Ok(())
     }
+}
 
-    fn take_column(&mut self) -> ColumnDescPtr {
-        self.next += 1;
-        self.schema[self.next - 1].clone()
-    }
+/// How many cells of a column are absent.
+fn absent(cells: &Optional, rows: &SortedRows) -> Option<u64> {
+    Some((rows.len() - cells.values.len()) as u64)
+}
 
-    fn put_texts(&mut self, group: &mut Group<'_>, cells: &Optional) -> Result<(), ParquetError> {
-        let texts = std::mem::take(&mut self.texts);
-        let put = self.put_cells::<ByteArrayType>(group, cells, |number| texts[number as usize].clone());
-        self.texts = texts;
-        put
-    }
+fn ends<T: Ord + Copy>(values: impl Iterator<Item = T>) -> (Option<T>, Option<T>) {
+    values.fold((None, None), |(min, max), value| {
+        (Some(min.map_or(value, |min: T| min.min(value))), Some(max.map_or(value, |max: T| max.max(value))))
+    })
+}
 
-    fn put_cells<T: DataType>(
-        &mut self,
-        group: &mut Group<'_>,
-        cells: &Optional,
-        value: impl Fn(u64) -> T::T,
-    ) -> Result<(), ParquetError> {
-        if cells.values.is_empty() {
-            return put_absent(group, self.take_column(), self.rows);
+/// What the footer says of a metric's column, from the totals that our own section has.
+fn metric_statistics(statistics: &ColumnStatistics, absent: Option<u64>) -> Statistics {
+    let is_any = statistics.present > 0;
+    match (statistics.key.kind, statistics.totals) {
+        (_, Some(Totals::Doubles { min, max, .. })) => {
+            // Without a number there is no least one. Zeros are equal and have two forms; the format wants the outer ones.
+            let end = |value: f64, zero: f64| value.is_finite().then_some(if value == 0.0 { zero } else { value });
+            Statistics::double(end(min, -0.0), end(max, 0.0), None, absent, false)
         }
-        let values: Vec<T::T> = cells.values.iter().map(|bits| value(*bits)).collect();
-        match &cells.present {
-            Present::All => {
-                let ones = std::mem::take(&mut self.ones);
-                let put = self.put::<T>(group, &values, Some(&ones));
-                self.ones = ones;
-                put
-            }
-            Present::Rows(present) => {
-                let mut levels = vec![0; self.rows];
-                present.iter().for_each(|row| levels[*row as usize] = 1);
-                self.put::<T>(group, &values, Some(&levels))
-            }
+        (ValueKind::Bool, Some(Totals::Integers { min, max, .. })) => {
+            let end = |value: i64| is_any.then_some(value != 0);
+            Statistics::boolean(end(min), end(max), None, absent, false)
         }
-    }
-
-    fn put<T: DataType>(
-        &mut self,
-        group: &mut Group<'_>,
-        values: &[T::T],
-        levels: Option<&[i16]>,
-    ) -> Result<(), ParquetError> {
-        self.next += 1;
-        let column = group.next_column()?;
-        let mut column = column.ok_or_else(|| ParquetError::General("more columns than fields".into()))?;
-        column.typed::<T>().write_batch(values, levels, None)?;
-        column.close()
+        (_, Some(Totals::Integers { min, max, .. })) => {
+            Statistics::int64(is_any.then_some(min), is_any.then_some(max), None, absent, false)
+        }
+        (_, None) => Statistics::byte_array(None, None, None, absent, false),
     }
 }
 
-/// Writes what stands between the pages and the footer, and returns where the granules end.
-fn write_sections(
-    writer: &mut SerializedFileWriter<Vec<u8>>,
-    rows: &SortedRows,
-    statistics: &[ColumnStatistics],
-) -> Result<usize, ParquetError> {
-    let mut section = Vec::new();
-    let mut places = serde_json::Map::new();
-    places.insert("format".to_owned(), 1.into());
-    let mut place = |name: &str, at: usize, len: usize| places.insert(name.to_owned(), serde_json::json!([at, len]));
+/// The sections between the last page and the page indexes, and where they stand.
+struct Sections {
+    places: serde_json::Map<String, serde_json::Value>,
+    /// Where the granules end.
+    tail_at: usize,
+}
 
-    Directory::encode(rows, &mut section);
-    place("directory", writer.bytes_written(), section.len());
-    writer.write_all(&section)?;
+impl Sections {
+    /// Adds a section, unless `encode` says that the block does without it.
+    fn put(&mut self, file: &mut Vec<u8>, name: &str, encode: impl FnOnce(&mut Vec<u8>) -> bool) {
+        let at = file.len();
+        if encode(file) {
+            self.places.insert(name.to_owned(), serde_json::json!([at, file.len() - at]));
+        } else {
+            file.truncate(at);
+        }
+    }
 
-    section.clear();
-    ColumnStatistics::encode_all(statistics, &mut section);
-    place("statistics", writer.bytes_written(), section.len());
-    writer.write_all(&section)?;
+    fn places(&self) -> String {
+        serde_json::Value::Object(self.places.clone()).to_string()
+    }
+}
 
-    section.clear();
-    writer.flush()?;
-    let checked = writer.inner();
-    let tail_at = checked.len();
-    section.u32(GRANULE_BYTES as u32);
-    checked.chunks(GRANULE_BYTES).for_each(|granule| section.u32(crc32c::crc32c(granule)));
-    place("checks", tail_at, section.len());
-    writer.write_all(&section)?;
-
-    let places = serde_json::Value::Object(places).to_string();
-    writer.append_key_value_metadata(KeyValue::new(METADATA_KEY.to_owned(), places));
-    Ok(tail_at)
+/// Adds what stands between the pages and the footer.
+fn put_sections(file: &mut Vec<u8>, rows: &SortedRows, statistics: &[ColumnStatistics]) -> Sections {
+    let mut sections = Sections { places: serde_json::Map::new(), tail_at: 0 };
+    sections.places.insert("format".to_owned(), 1.into());
+    sections.put(file, "directory", |out| {
+        Directory::encode(rows, out);
+        true
+    });
+    sections.put(file, "statistics", |out| {
+        ColumnStatistics::encode_all(statistics, out);
+        true
+    });
+    sections.tail_at = file.len();
+    let checks: Vec<u32> = file.chunks(GRANULE_BYTES).map(crc32c::crc32c).collect();
+    sections.put(file, "checks", |out| {
+        out.u32(GRANULE_BYTES as u32);
+        checks.into_iter().for_each(|crc| out.u32(crc));
+        true
+    });
+    sections
 }

@@ -20,9 +20,8 @@ impl ColumnStatistics {
         let totals = match key.kind {
             ValueKind::Str => None,
             ValueKind::F64 => {
-                let values = || column.values.iter().map(|bits| f64::from_bits(*bits));
-                let (min, max) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
-                Some(Totals::Doubles { count, sum: values().sum(), min, max })
+                let (sum, min, max) = sum_doubles(&column.values);
+                Some(Totals::Doubles { count, sum, min, max })
             }
             ValueKind::I64 | ValueKind::Bool => {
                 let values = || column.values.iter().map(|bits| *bits as i64);
@@ -78,4 +77,25 @@ impl ColumnStatistics {
         };
         Ok(Self { key: ColumnKey { name, kind }, present, totals })
     }
+}
+
+/// Sum, least and greatest of doubles, given as bits: in lanes side by side, for one addition alone takes four cycles.
+fn sum_doubles(values: &[u64]) -> (f64, f64, f64) {
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    let (mut least, mut greatest) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+    let mut take = |lane: usize, bits: u64| {
+        let value = f64::from_bits(bits);
+        sums[lane] += value;
+        // What is not a number is neither.
+        least[lane] = if value < least[lane] { value } else { least[lane] };
+        greatest[lane] = if value > greatest[lane] { value } else { greatest[lane] };
+    };
+    let (whole, rest) = values.as_chunks::<LANES>();
+    for values in whole {
+        (0..LANES).for_each(|lane| take(lane, values[lane]));
+    }
+    rest.iter().enumerate().for_each(|(lane, bits)| take(lane, *bits));
+    let min = least.into_iter().fold(f64::INFINITY, f64::min);
+    (sums.into_iter().sum(), min, greatest.into_iter().fold(f64::NEG_INFINITY, f64::max))
 }

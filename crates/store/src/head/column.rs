@@ -12,6 +12,11 @@ use model::limits::HEAD_PAGE_ROWS;
 use super::pool::{Page, PagePool};
 
 const PRESENT_WORDS: usize = HEAD_PAGE_ROWS / 64;
+type CellPage = [AtomicU64; HEAD_PAGE_ROWS];
+type PresentPage = [AtomicU64; PRESENT_WORDS];
+/// What is read of a page that is not there.
+static NO_CELLS: CellPage = [const { AtomicU64::new(0) }; HEAD_PAGE_ROWS];
+static NONE_PRESENT: PresentPage = [const { AtomicU64::new(0) }; PRESENT_WORDS];
 
 /// A column without absent cells.
 pub struct Cells {
@@ -39,18 +44,6 @@ impl Cells {
     /// The cell of a row that was written.
     pub fn get(&self, row: usize) -> u64 {
         self.page(row / HEAD_PAGE_ROWS)[row % HEAD_PAGE_ROWS].load(Ordering::Relaxed)
-    }
-
-    /// The first `len` cells, in `out`: a plain array is what is fast to pick from in another order.
-    pub fn copy_to(&self, len: usize, out: &mut Vec<u64>) {
-        out.clear();
-        for start in (0..len).step_by(HEAD_PAGE_ROWS) {
-            let count = HEAD_PAGE_ROWS.min(len - start);
-            match self.pages[start / HEAD_PAGE_ROWS].get() {
-                Some(page) => out.extend(page[..count].iter().map(|cell| cell.load(Ordering::Relaxed))),
-                None => out.resize(start + count, 0),
-            }
-        }
     }
 
     /// Like [`Cells::get`], for a cell that is published by itself.
@@ -97,16 +90,17 @@ impl Column {
         self.cells.ensure(at)
     }
 
-    /// The first `len` cells and their presence, 64 rows a word; absent cells hold anything.
-    pub fn copy_to(&self, len: usize, cells: &mut Vec<u64>, present: &mut Vec<u64>) {
-        self.cells.copy_to(len, cells);
-        present.clear();
-        for page in &self.present[..len.div_ceil(HEAD_PAGE_ROWS)] {
-            match page.get() {
-                Some(words) => present.extend(words.iter().map(|word| word.load(Ordering::Relaxed))),
-                None => present.resize(present.len() + PRESENT_WORDS, 0),
-            }
+    /// The cells; absent ones hold anything.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// Which of the first `len` cells are present.
+    pub fn presence(&self, len: usize) -> Presence<'_> {
+        fn words(page: &OnceLock<Box<[AtomicU64]>>) -> &PresentPage {
+            page.get().map_or(&NONE_PRESENT, |words| (&**words).try_into().expect("presence has one size"))
         }
+        Presence { pages: self.present[..len.div_ceil(HEAD_PAGE_ROWS)].iter().map(words).collect(), len }
     }
 
     /// Whether any page is there.
@@ -126,6 +120,54 @@ impl Column {
         let present = self.present[page].get()?;
         let is_present = present[at / 64].load(Ordering::Relaxed) >> (at % 64) & 1 == 1;
         is_present.then(|| self.cells.get(row))
+    }
+}
+
+/// The pages of a column side by side, for a reader that picks cells in any order.
+pub struct CellPages<'a> {
+    pages: Vec<&'a CellPage>,
+    len: usize,
+}
+
+impl<'a> CellPages<'a> {
+    /// The pages of the first `len` cells. Cells of pages that are not there are 0.
+    pub fn new(cells: &'a Cells, len: usize) -> Self {
+        let page = |page: &'a Page| -> &'a CellPage { (&**page).try_into().expect("all pages have one size") };
+        let pages = cells.pages[..len.div_ceil(HEAD_PAGE_ROWS)].iter();
+        Self { pages: pages.map(|of| of.get().map_or(&NO_CELLS, page)).collect(), len }
+    }
+
+    #[inline]
+    pub fn get(&self, row: u32) -> u64 {
+        let row = row as usize;
+        self.pages[row / HEAD_PAGE_ROWS][row % HEAD_PAGE_ROWS].load(Ordering::Relaxed)
+    }
+
+    /// All cells in the order of rows.
+    pub fn cells(&self) -> impl Iterator<Item = u64> + '_ {
+        self.pages.iter().flat_map(|page| page.iter()).take(self.len).map(|cell| cell.load(Ordering::Relaxed))
+    }
+}
+
+/// Which cells of a column are present.
+pub struct Presence<'a> {
+    pages: Vec<&'a PresentPage>,
+    len: usize,
+}
+
+impl Presence<'_> {
+    #[inline]
+    pub fn has(&self, row: u32) -> bool {
+        let row = row as usize;
+        let word = &self.pages[row / HEAD_PAGE_ROWS][row % HEAD_PAGE_ROWS / 64];
+        word.load(Ordering::Relaxed) >> (row % 64) & 1 == 1
+    }
+
+    /// How many cells are present.
+    pub fn count(&self) -> usize {
+        let words = self.pages.iter().flat_map(|page| page.iter()).take(self.len.div_ceil(64));
+        let count: u32 = words.map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
+        count as usize
     }
 }
 

@@ -51,9 +51,9 @@ impl Texts {
         self.texts.read().expect("no holder of this lock panics")[number as usize].clone()
     }
 
-    /// All strings by number.
-    pub fn all(&self) -> Vec<Arc<str>> {
-        self.texts.read().expect("no holder of this lock panics").clone()
+    /// Adds all strings, by number.
+    pub fn copy_to(&self, out: &mut Vec<Arc<str>>) {
+        out.extend_from_slice(&self.texts.read().expect("no holder of this lock panics"));
     }
 
     /// Memory that the strings take.

@@ -13,14 +13,14 @@ use crate::catalog::choose::BLOCK_ROWS_MAX;
 use crate::error::Error;
 use crate::sorted::SortedRows;
 use crate::store::Shared;
-use crate::write::{BlockOf, write_block};
+use crate::write::{BlockOf, Workshop, write_block};
 
 /// Rows of one device beyond which the blocks are not merged: it has whole pages of its own anyway.
 const DEVICE_ROWS_MAX: usize = 2 * BLOCK_ROWS_MAX;
 
 /// Replaces blocks by one run with the same rows, without those of erased devices. False if they cannot be merged
 /// within bounded memory; nothing has changed then.
-pub fn merge(shared: &Shared, ids: &[u64]) -> Result<bool, Error> {
+pub fn merge(shared: &Shared, workshop: &mut Workshop, ids: &[u64]) -> Result<bool, Error> {
     let catalog = shared.catalog();
     let entries: Vec<Entry> = catalog.blocks.into_iter().filter(|entry| ids.contains(&entry.id)).collect();
     let blocks: Vec<Arc<Block>> = entries.iter().map(|entry| shared.block(entry)).collect();
@@ -37,7 +37,10 @@ pub fn merge(shared: &Shared, ids: &[u64]) -> Result<bool, Error> {
         narrow: first.narrow,
     };
     let mut written = Vec::new();
-    let result = parts.iter().try_for_each(|part| write_part(shared, &tails, part, &mut of, &mut written));
+    let result = parts.iter().try_for_each(|part| {
+        let rows = merge_part(shared, workshop, &tails, part)?;
+        rows.map_or(Ok(()), |rows| write_part(shared, workshop, rows, &mut of, &mut written))
+    });
     if let Err(error) = result.and_then(|()| shared.sync_blocks()) {
         shared.remove_files(&written);
         return Err(error);
@@ -74,13 +77,12 @@ fn parts(tails: &[Arc<Tail>]) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-fn write_part(
+fn merge_part(
     shared: &Shared,
+    workshop: &mut Workshop,
     tails: &[Arc<Tail>],
     (from, to): &Part,
-    of: &mut BlockOf<'_>,
-    written: &mut Vec<Entry>,
-) -> Result<(), Error> {
+) -> Result<Option<SortedRows>, Error> {
     let mut inputs = Vec::with_capacity(tails.len());
     for tail in tails {
         let end = to.map_or(tail.directory.rows(), |to| tail.directory.row_from(to));
@@ -89,13 +91,24 @@ fn write_part(
             inputs.push(Reader::new(tail).rows(rows)?);
         }
     }
-    let Some(mut rows) = SortedRows::merge(&inputs, |device| shared.is_erased(device)) else { return Ok(()) };
-    drop(inputs);
+    let merged = SortedRows::merge(&inputs, |device| shared.is_erased(device), &mut workshop.spare);
+    inputs.into_iter().for_each(|rows| workshop.spare.give_rows(rows));
+    Ok(merged)
+}
+
+fn write_part(
+    shared: &Shared,
+    workshop: &mut Workshop,
+    mut rows: SortedRows,
+    of: &mut BlockOf<'_>,
+    written: &mut Vec<Entry>,
+) -> Result<(), Error> {
     let narrow = if of.narrow { None } else { rows.split_narrow() };
-    written.push(write_block(shared, &rows, of)?);
+    written.push(write_block(shared, workshop, &rows, of)?);
+    workshop.spare.give_rows(rows);
     if let Some(narrow) = narrow {
         of.narrow = true;
-        let result = write_block(shared, &narrow, of);
+        let result = write_block(shared, workshop, &narrow, of);
         of.narrow = false;
         written.push(result?);
     }

@@ -142,6 +142,7 @@ fn build(config: StoreConfig, disk: Arc<dyn Disk>, clock: Clock, loaded: &Loaded
         pool: Arc::new(PagePool::new(config.head_bytes_max)),
         tables: Tables::default(),
         queue: Queue::default(),
+        sealing: Mutex::default(),
         maintenance: Maintenance::new(&clock),
         partitions: Mutex::new(partitions.collect()),
         sequence: AtomicU64::new(next_sequence),

@@ -2,150 +2,192 @@
 
 use model::{ColumnKey, DeviceId, RowFlags};
 
-use super::order::{Order, order};
+use super::order::{LEFT_OUT, Order};
+use super::spare::Spare;
 use super::{DeviceRows, Optional, Present, SortedRows};
-use crate::head::{Column, Visible};
-
-/// The rank of a device that has none.
-const ERASED: u32 = u32::MAX;
+use crate::head::{CellPages, Column, Visible};
 
 /// See [`SortedRows::from_chunk`].
-pub fn from_chunk(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool) -> [Option<SortedRows>; 2] {
-    let mut gather = Gather::new(chunk, is_erased);
+pub fn from_chunk(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool, spare: &mut Spare) -> [Option<SortedRows>; 2] {
+    let (devices, ranks) = rank_rows(chunk, is_erased, spare);
     // Without a stored receive time no row is late.
-    let has_late = chunk.chunk.received.is_used() && (0..chunk.len).any(|row| chunk.key(row).is_late());
-    if !has_late {
-        return [gather.part(|_| true), None];
-    }
-    [false, true].map(|late| gather.part(|row| chunk.key(row as usize).is_late() == late))
+    let is_late = |row: usize| chunk.key(row).is_late();
+    let has_late = chunk.chunk.received.is_used() && (0..chunk.len).any(is_late);
+    let parts = if has_late {
+        [false, true].map(|late| {
+            let mut of_part = spare.numbers(ranks.len());
+            of_part.extend((0..).zip(&ranks).map(|(row, rank)| if is_late(row) == late { *rank } else { LEFT_OUT }));
+            let part = gather(chunk, &devices, &of_part, spare);
+            spare.give_numbers(of_part);
+            part
+        })
+    } else {
+        [gather(chunk, &devices, &ranks, spare), None]
+    };
+    spare.give_numbers(ranks);
+    parts
 }
 
-/// A chunk's fixed columns as plain arrays, and room for one column at a time.
+/// The devices, ascending and without the erased ones, and the rank that each row's device has among them.
+fn rank_rows(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool, spare: &mut Spare) -> (Vec<DeviceId>, Vec<u32>) {
+    let ids = chunk.chunk.devices.ids();
+    let mut slots: Vec<u32> = (0..ids.len() as u32).filter(|slot| !is_erased(ids[*slot as usize])).collect();
+    slots.sort_unstable_by_key(|slot| ids[*slot as usize]);
+    let mut by_slot = spare.numbers(ids.len());
+    by_slot.resize(ids.len(), LEFT_OUT);
+    for (rank, slot) in slots.iter().enumerate() {
+        by_slot[*slot as usize] = rank as u32;
+    }
+    let mut ranks = spare.numbers(chunk.len);
+    let links = CellPages::new(&chunk.chunk.links, chunk.len);
+    ranks.extend(links.cells().map(|link| by_slot[(link >> 32) as usize]));
+    spare.give_numbers(by_slot);
+    (slots.into_iter().map(|slot| ids[slot as usize]).collect(), ranks)
+}
+
+/// The rows that have a rank, in order; `None` if there are none.
+fn gather(chunk: &Visible, devices: &[DeviceId], ranks: &[u32], spare: &mut Spare) -> Option<SortedRows> {
+    let times = CellPages::new(&chunk.chunk.ts, chunk.len);
+    let key = |row: u32| chunk.key(row as usize);
+    let mut order = Order::new(ranks, devices.len(), |row| times.get(row) as i64, key, spare);
+    if order.rows.is_empty() {
+        return None;
+    }
+    let ts = std::mem::take(&mut order.ts);
+    let spans = devices.iter().zip(order.starts.windows(2)).filter(|(_, span)| span[0] < span[1]);
+    let devices = spans.map(|(device, span)| (*device, span[0] as usize..span[1] as usize));
+    let devices = devices.map(|(device, rows)| DeviceRows { device, rows }).collect();
+    let mut gather = Gather { chunk, rows: &order.rows, spare };
+    let facts = gather.facts();
+    let columns = gather.columns();
+    let rows = SortedRows {
+        devices,
+        ts,
+        boot: gather.boot(&facts),
+        seq: gather.seq(&facts),
+        received: gather.column(&chunk.chunk.received),
+        buffered: gather.buffered(&facts),
+        tags: gather.column(&chunk.chunk.tags),
+        columns,
+        texts: gather.texts(),
+    };
+    spare.give_words(facts);
+    order.give_back(spare);
+    Some(rows)
+}
+
+/// Picks the cells of a chunk in the order of rows.
 struct Gather<'a> {
     chunk: &'a Visible,
-    /// Ascending, without the erased ones.
-    devices: Vec<DeviceId>,
-    /// By row.
-    ranks: Vec<u32>,
-    ts: Vec<u64>,
-    facts: Vec<u64>,
-    cells: Vec<u64>,
-    present: Vec<u64>,
+    rows: &'a [u32],
+    spare: &'a mut Spare,
 }
 
-impl<'a> Gather<'a> {
-    fn new(chunk: &'a Visible, is_erased: impl Fn(DeviceId) -> bool) -> Self {
-        let ids = chunk.chunk.devices.ids();
-        let mut slots: Vec<u32> = (0..ids.len() as u32).filter(|slot| !is_erased(ids[*slot as usize])).collect();
-        slots.sort_unstable_by_key(|slot| ids[*slot as usize]);
-        let mut by_slot = vec![ERASED; ids.len()];
-        for (rank, slot) in slots.iter().enumerate() {
-            by_slot[*slot as usize] = rank as u32;
-        }
-        let (mut ts, mut facts, mut cells) = (Vec::new(), Vec::new(), Vec::new());
-        chunk.chunk.links.copy_to(chunk.len, &mut cells);
-        chunk.chunk.ts.copy_to(chunk.len, &mut ts);
-        chunk.chunk.facts.copy_to(chunk.len, &mut facts);
-        Self {
-            chunk,
-            devices: slots.into_iter().map(|slot| ids[slot as usize]).collect(),
-            ranks: cells.iter().map(|link| by_slot[(link >> 32) as usize]).collect(),
-            ts,
-            facts,
-            cells,
-            present: Vec::new(),
-        }
+impl Gather<'_> {
+    fn facts(&mut self) -> Vec<u64> {
+        let pages = CellPages::new(&self.chunk.chunk.facts, self.chunk.len);
+        let mut facts = self.spare.words(self.rows.len());
+        facts.extend(self.rows.iter().map(|row| pages.get(*row)));
+        facts
     }
 
-    /// The rows that belong to a part, in order.
-    fn part(&mut self, is_part: impl Fn(u32) -> bool) -> Option<SortedRows> {
-        let ranks = &self.ranks;
-        let rows = (0..self.chunk.len as u32).filter(|row| ranks[*row as usize] != ERASED && is_part(*row));
-        let ts = |row: u32| self.ts[row as usize] as i64;
-        let key = |row: u32| self.chunk.key(row as usize);
-        let order = order(rows.collect(), self.devices.len(), |row| ranks[row as usize], ts, key);
-        (!order.rows.is_empty()).then(|| self.gather(&order))
+    fn boot(&mut self, facts: &[u64]) -> Optional {
+        self.flagged(RowFlags::HAS_BOOT, facts, |at| facts[at] >> 32)
     }
 
-    fn gather(&mut self, order: &Order) -> SortedRows {
-        let chunk = self.chunk;
-        let spans = self.devices.iter().zip(order.starts.windows(2)).filter(|(_, span)| span[0] < span[1]);
-        let devices = spans.map(|(device, span)| (*device, span[0] as usize..span[1] as usize));
-        let devices = devices.map(|(device, rows)| DeviceRows { device, rows }).collect();
-        let mut columns: Vec<(ColumnKey, Optional)> =
-            chunk.columns.iter().map(|column| (column.key.clone(), self.column(column, order))).collect();
-        columns.extend(spilled(chunk, order));
-        columns.retain(|(_, cells)| !cells.values.is_empty());
-        chunk.chunk.seq.copy_to(chunk.len, &mut self.cells);
-        SortedRows {
-            devices,
-            ts: order.rows.iter().map(|row| self.ts[*row as usize] as i64).collect(),
-            boot: self.flagged(RowFlags::HAS_BOOT, order, |row| self.facts[row] >> 32),
-            seq: self.flagged(RowFlags::HAS_SEQ, order, |row| self.cells[row]),
-            received: self.column(&chunk.chunk.received, order),
-            buffered: order.rows.iter().map(|row| self.has(*row, RowFlags::BUFFERED)).collect(),
-            tags: self.column(&chunk.chunk.tags, order),
-            columns,
-            texts: chunk.chunk.texts.all(),
-        }
+    fn seq(&mut self, facts: &[u64]) -> Optional {
+        let (pages, rows) = (CellPages::new(&self.chunk.chunk.seq, self.chunk.len), self.rows);
+        self.flagged(RowFlags::HAS_SEQ, facts, |at| pages.get(rows[at]))
     }
 
-    fn has(&self, row: u32, flag: u8) -> bool {
-        RowFlags(self.facts[row as usize] as u8).has(flag)
+    fn buffered(&mut self, facts: &[u64]) -> Vec<bool> {
+        let mut buffered = self.spare.flags(facts.len());
+        buffered.extend(facts.iter().map(|facts| has(*facts, RowFlags::BUFFERED)));
+        buffered
     }
 
     /// A column that is present where a flag is set: mostly everywhere or nowhere.
-    fn flagged(&self, flag: u8, order: &Order, value: impl Fn(usize) -> u64) -> Optional {
-        let count = order.rows.iter().filter(|row| self.has(**row, flag)).count();
-        let rows = order.rows.iter();
+    fn flagged(&mut self, flag: u8, facts: &[u64], value: impl Fn(usize) -> u64) -> Optional {
+        let count = facts.iter().filter(|facts| has(**facts, flag)).count();
         if count == 0 {
-            Optional::none()
-        } else if count == order.rows.len() {
-            Optional { present: Present::All, values: rows.map(|row| value(*row as usize)).collect() }
-        } else {
-            let cell = |row: &u32| self.has(*row, flag).then(|| value(*row as usize));
-            Optional::gather(order.rows.len(), rows.map(cell))
+            return Optional::none();
         }
+        let mut values = self.spare.words(count);
+        if count == facts.len() {
+            values.extend((0..count).map(value));
+            return Optional { present: Present::All, values };
+        }
+        let mut present = self.spare.numbers(count);
+        present.extend((0..).zip(facts).filter(|(_, facts)| has(**facts, flag)).map(|(at, _)| at));
+        values.extend(present.iter().map(|at| value(*at as usize)));
+        Optional { present: Present::Rows(present), values }
     }
 
-    fn column(&mut self, column: &Column, order: &Order) -> Optional {
+    fn columns(&mut self) -> Vec<(ColumnKey, Optional)> {
+        let chunk = self.chunk;
+        let paged = chunk.columns.iter().map(|column| (column.key.clone(), self.column(column)));
+        let mut columns: Vec<(ColumnKey, Optional)> = paged.collect();
+        columns.extend(self.spilled());
+        columns.retain(|(_, cells)| !cells.values.is_empty());
+        columns
+    }
+
+    fn column(&mut self, column: &Column) -> Optional {
         if !column.is_used() {
             return Optional::none();
         }
-        column.copy_to(self.chunk.len, &mut self.cells, &mut self.present);
-        let (cells, present) = (&self.cells, &self.present);
-        let count: u32 = present.iter().map(|word| word.count_ones()).sum();
-        let rows = order.rows.iter().map(|row| *row as usize);
+        let (len, rows) = (self.chunk.len, self.rows);
+        let (pages, present) = (CellPages::new(column.cells(), len), column.presence(len));
         // Rows that are not published yet may be present already, but only in a chunk that is not frozen.
-        if count as usize == self.chunk.len {
-            return Optional { present: Present::All, values: rows.map(|row| cells[row]).collect() };
+        if present.count() == len {
+            let mut values = self.spare.words(rows.len());
+            values.extend(rows.iter().map(|row| pages.get(*row)));
+            return Optional { present: Present::All, values };
         }
-        let cell = |row: usize| (present[row / 64] >> (row % 64) & 1 == 1).then(|| cells[row]);
-        Optional::gather(order.rows.len(), rows.map(cell))
+        let mut places = self.spare.numbers(rows.len().min(present.count()));
+        places.extend((0..).zip(rows).filter(|(_, row)| present.has(**row)).map(|(at, _)| at));
+        let mut values = self.spare.words(places.len());
+        values.extend(places.iter().map(|at| pages.get(rows[*at as usize])));
+        if places.len() < rows.len() {
+            return Optional { present: Present::Rows(places), values };
+        }
+        self.spare.give_numbers(places);
+        Optional { present: Present::All, values }
+    }
+
+    fn texts(&mut self) -> Vec<std::sync::Arc<str>> {
+        let mut texts = self.spare.texts();
+        self.chunk.chunk.texts.copy_to(&mut texts);
+        texts
+    }
+
+    /// The metrics beyond the paged columns.
+    fn spilled(&mut self) -> Vec<(ColumnKey, Optional)> {
+        let chunk = self.chunk;
+        let spill = chunk.chunk.spill.read().expect("no holder of this lock panics");
+        if spill.cells.is_empty() {
+            return Vec::new();
+        }
+        let mut places = vec![u32::MAX; chunk.len];
+        for (place, row) in self.rows.iter().enumerate() {
+            places[*row as usize] = place as u32;
+        }
+        let mut cells: Vec<Vec<(u32, u64)>> = vec![Vec::new(); spill.keys.len()];
+        for cell in spill.cells.iter().filter(|cell| (cell.row as usize) < chunk.len) {
+            let place = places[cell.row as usize];
+            if place != u32::MAX {
+                cells[cell.key as usize].push((place, cell.bits));
+            }
+        }
+        let column = |mut cells: Vec<(u32, u64)>| {
+            cells.sort_unstable();
+            let (rows, values) = cells.into_iter().unzip();
+            Optional { present: Present::Rows(rows), values }
+        };
+        spill.keys.iter().cloned().zip(cells.into_iter().map(column)).collect()
     }
 }
 
-/// The metrics beyond the paged columns.
-fn spilled(chunk: &Visible, order: &Order) -> Vec<(ColumnKey, Optional)> {
-    let spill = chunk.chunk.spill.read().expect("no holder of this lock panics");
-    if spill.cells.is_empty() {
-        return Vec::new();
-    }
-    let mut places = vec![u32::MAX; chunk.len];
-    for (place, row) in order.rows.iter().enumerate() {
-        places[*row as usize] = place as u32;
-    }
-    let mut cells: Vec<Vec<(u32, u64)>> = vec![Vec::new(); spill.keys.len()];
-    for cell in spill.cells.iter().filter(|cell| (cell.row as usize) < chunk.len) {
-        let place = places[cell.row as usize];
-        if place != u32::MAX {
-            cells[cell.key as usize].push((place, cell.bits));
-        }
-    }
-    let column = |mut cells: Vec<(u32, u64)>| {
-        cells.sort_unstable();
-        let (rows, values) = cells.into_iter().unzip();
-        Optional { present: Present::Rows(rows), values }
-    };
-    spill.keys.iter().cloned().zip(cells.into_iter().map(column)).collect()
+fn has(facts: u64, flag: u8) -> bool {
+    RowFlags(facts as u8).has(flag)
 }

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use model::{ColumnKey, DeviceId, ValueKind};
 
-use super::order::{Order, order};
+use super::order::{LEFT_OUT, Order};
+use super::spare::Spare;
 use super::{DeviceRows, Optional, SortedRows};
 
-/// The rank of a device that has none.
-const ERASED: u32 = u32::MAX;
-
 /// See [`SortedRows::merge`].
-pub fn merge(parts: &[SortedRows], is_erased: impl Fn(DeviceId) -> bool) -> Option<SortedRows> {
+pub fn merge(parts: &[SortedRows], is_erased: impl Fn(DeviceId) -> bool, spare: &mut Spare) -> Option<SortedRows> {
     let mut devices: Vec<DeviceId> = parts.iter().flat_map(|part| &part.devices).map(|span| span.device).collect();
     devices.sort_unstable();
     devices.dedup();
@@ -22,15 +20,15 @@ pub fn merge(parts: &[SortedRows], is_erased: impl Fn(DeviceId) -> bool) -> Opti
     }
     let ranks = ranks(parts, &devices);
     let keys: Vec<_> = parts.iter().flat_map(SortedRows::keys).collect();
-    let kept = (0..keys.len() as u32).filter(|row| ranks[*row as usize] != ERASED);
     let key = |row: u32| keys[row as usize];
-    let order = order(kept.collect(), devices.len(), |row| ranks[row as usize], |row| key(row).ts, key);
+    let mut order = Order::new(&ranks, devices.len(), |row| key(row).ts, key, spare);
+    let ts = std::mem::take(&mut order.ts);
     let (texts, numbers) = unite_texts(parts);
     let merge = Merge { parts, numbers, order };
     let spans = devices.into_iter().zip(merge.order.starts.windows(2));
     Some(SortedRows {
         devices: spans.map(|(device, span)| DeviceRows { device, rows: span[0] as usize..span[1] as usize }).collect(),
-        ts: merge.order.rows.iter().map(|row| keys[*row as usize].ts).collect(),
+        ts,
         boot: merge.column(false, |part| Some(&part.boot)),
         seq: merge.column(false, |part| Some(&part.seq)),
         received: merge.column(false, |part| Some(&part.received)),
@@ -94,7 +92,7 @@ fn ranks(parts: &[SortedRows], devices: &[DeviceId]) -> Vec<u32> {
         for span in &part.devices {
             rank += devices[rank..].partition_point(|device| *device < span.device);
             let is_kept = devices.get(rank) == Some(&span.device);
-            let of_device = if is_kept { rank as u32 } else { ERASED };
+            let of_device = if is_kept { rank as u32 } else { LEFT_OUT };
             ranks.extend(span.rows.clone().map(|_| of_device));
         }
     }
