@@ -197,7 +197,11 @@ fn queries(clock: &Clock, store: &Store) {
         store.latest(TENANT, device(7), Budget::default()).expect("an answer").metrics.len()
     });
     measure(clock, "latest of 1000 devices", || {
-        store.latest_of_class(TENANT, "pumps", None, 1000, Budget::default()).expect("an answer").devices.len()
+        store
+            .latest_of_many(TENANT, &Scope::Class("pumps".to_owned()), None, 1000, Budget::default())
+            .expect("an answer")
+            .devices
+            .len()
     });
 }
 

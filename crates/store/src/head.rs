@@ -7,11 +7,14 @@
 mod chunk;
 mod column;
 mod devices;
+mod latest;
 mod pool;
 mod texts;
+mod totals;
 
 pub use chunk::{Chunk, SpillCell, TEXT_BYTES_MAX, Visible};
 pub use column::{CellPages, Column};
 pub use devices::DeviceMap;
+pub use latest::LatestRows;
 pub use pool::PagePool;
 pub use texts::TextNumbers;

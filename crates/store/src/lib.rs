@@ -34,7 +34,7 @@ pub use config::{Background, Retention, StoreConfig};
 pub use error::Error;
 pub use query::{
     Aggregate, Bucket, BucketCursor, BucketQuery, Buckets, Budget, Cursor, DeviceLatest, Event, EventQuery, Events,
-    Latest, LatestMetric, LatestOfClass, Point, PointQuery, Points, Resolution, Scope, Series, SourceRead, Tier, Value,
+    Latest, LatestMetric, LatestOfMany, Point, PointQuery, Points, Resolution, Scope, Series, SourceRead, Tier, Value,
 };
 pub use shared::Damaged;
 pub use store::{Figures, Recovered, Store};

@@ -22,7 +22,7 @@ mod sketch;
 pub use buckets::{Aggregate, Bucket, BucketCursor, BucketQuery, Buckets, Resolution, Scope, Series};
 pub use cursor::Cursor;
 pub use events::{Event, EventQuery, Events};
-pub use latest::{DeviceLatest, Latest, LatestMetric, LatestOfClass};
+pub use latest::{DeviceLatest, Latest, LatestMetric, LatestOfMany};
 pub use points::{Point, PointQuery, Points};
 
 /// A value of a metric.

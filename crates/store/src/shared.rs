@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use model::{Clock, DeviceId, Disk, Millis, Offset, Partition, Table, TableKind, TenantId};
 
-use crate::block::{Block, Cache};
+use crate::block::{Block, Cache, Tail};
 use crate::catalog::{self, Catalog, Entry, block_name};
 use crate::config::StoreConfig;
 use crate::error::Error;
@@ -43,6 +43,8 @@ pub struct Shared {
     opened: Catalog,
     erased: RwLock<DeviceMap<Millis>>,
     erased_count: AtomicUsize,
+    /// Grows with every erasure.
+    erasures: AtomicU64,
     damaged: Mutex<Vec<Damaged>>,
     failure: Mutex<Option<String>>,
 }
@@ -108,6 +110,30 @@ impl Shared {
     /// Whether any device is erased whose rows may still be there.
     pub fn has_erased(&self) -> bool {
         self.erased_count.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether a block holds rows of an erased device. It is asked by every query, so a block remembers that it is free.
+    pub fn is_erased_from(&self, block: &Block, tail: &Tail) -> bool {
+        if !self.has_erased() {
+            return false;
+        }
+        let erased = self.erased.read().expect("no holder of this lock panics");
+        let erasures = self.erasures.load(Ordering::Acquire);
+        if block.free_of.load(Ordering::Relaxed) == erasures {
+            return false;
+        }
+        let holds = |device: &DeviceId| block.may_hold_device(*device) && tail.directory.find(*device).is_some();
+        let is_hit = erased.keys().any(holds);
+        if !is_hit {
+            block.free_of.store(erasures, Ordering::Relaxed);
+        }
+        is_hit
+    }
+
+    /// Whether a chunk holds rows of an erased device.
+    pub fn is_erased_from_head(&self, chunk: &Chunk) -> bool {
+        let holds = |device: &DeviceId| chunk.devices.slot(*device).is_some();
+        self.has_erased() && self.erased.read().expect("no holder of this lock panics").keys().any(holds)
     }
 
     /// What the catalog says now.
@@ -248,6 +274,7 @@ impl Shared {
     fn hide(&self, device: DeviceId, at: Millis) {
         let mut erased = self.erased.write().expect("no holder of this lock panics");
         erased.insert(device, at);
+        self.erasures.fetch_add(1, Ordering::AcqRel);
         self.erased_count.store(erased.len(), Ordering::Release);
     }
 
@@ -308,7 +335,7 @@ impl Shared {
     pub fn tables_of(&self, tenant: TenantId, scope: &Scope, kind: TableKind) -> Vec<Arc<TableState>> {
         match scope {
             Scope::Device(_) | Scope::Devices(_) => self.tables.of_tenant(tenant, kind),
-            Scope::Class(class) => {
+            Scope::Class(class) | Scope::DevicesOfClass(class, _) => {
                 let table = Table { tenant, class: class.as_str().into(), kind };
                 self.tables.get(&table).into_iter().collect()
             }
@@ -319,7 +346,7 @@ impl Shared {
     pub fn devices_of(&self, scope: &Scope) -> Option<Vec<DeviceId>> {
         let mut devices = match scope {
             Scope::Device(device) => vec![*device],
-            Scope::Devices(devices) => devices.clone(),
+            Scope::Devices(devices) | Scope::DevicesOfClass(_, devices) => devices.clone(),
             Scope::Class(_) => return None,
         };
         devices.retain(|device| !self.is_erased(*device));

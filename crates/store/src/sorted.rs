@@ -75,6 +75,14 @@ impl Optional {
         })
     }
 
+    /// The cell of one row.
+    pub fn cell(&self, row: usize) -> Option<u64> {
+        match &self.present {
+            Present::All => self.values.get(row).copied(),
+            Present::Rows(rows) => rows.binary_search(&(row as u32)).ok().map(|at| self.values[at]),
+        }
+    }
+
     /// Every one of `rows` cells.
     pub fn all(&self, rows: usize) -> impl Iterator<Item = Option<u64>> + '_ {
         let mut next = 0;
@@ -129,6 +137,17 @@ impl SortedRows {
 
     pub fn len(&self) -> usize {
         self.ts.len()
+    }
+
+    /// The key of one row.
+    pub fn key(&self, row: usize) -> RowKey {
+        let ts = self.ts[row];
+        RowKey {
+            ts,
+            boot: self.boot.cell(row).map(|boot| boot as u32),
+            seq: self.seq.cell(row),
+            received: self.received.cell(row).map_or(ts, |bits| bits as Millis),
+        }
     }
 
     /// The keys of all rows.

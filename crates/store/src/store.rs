@@ -9,7 +9,9 @@ use model::{Clock, DeviceId, Disk, Offset, Partition, Table, TenantId};
 
 use crate::config::{Background, Retention, StoreConfig};
 use crate::error::Error;
-use crate::query::{self, BucketQuery, Buckets, Budget, EventQuery, Events, Latest, LatestOfClass, PointQuery, Points};
+use crate::query::{
+    self, BucketQuery, Buckets, Budget, EventQuery, Events, Latest, LatestOfMany, PointQuery, Points, Scope,
+};
 use crate::shared::{Damaged, open};
 pub(crate) use crate::shared::{PartitionState, Shared};
 use crate::writer::Writer;
@@ -140,16 +142,16 @@ impl Store {
         self.0.shared.serve(|| query::latest::of_device(&self.0.shared, tenant, device, budget))
     }
 
-    /// The latest values of a class's devices, ascending by id, after `after`, at most `limit` devices.
-    pub fn latest_of_class(
+    /// The latest values of a scope's devices, ascending by id, after `after`, at most `limit` devices.
+    pub fn latest_of_many(
         &self,
         tenant: TenantId,
-        class: &str,
+        scope: &Scope,
         after: Option<DeviceId>,
         limit: usize,
         budget: Budget,
-    ) -> Result<LatestOfClass, Error> {
-        self.0.shared.serve(|| query::latest::of_class(&self.0.shared, tenant, class, after, limit, budget))
+    ) -> Result<LatestOfMany, Error> {
+        self.0.shared.serve(|| query::latest::of_many(&self.0.shared, tenant, scope, after, limit, budget))
     }
 
     /// Events, a page at a time.

@@ -19,3 +19,5 @@ mod property;
 mod queries;
 #[path = "store/recovery.rs"]
 mod recovery;
+#[path = "store/summaries.rs"]
+mod summaries;

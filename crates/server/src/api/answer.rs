@@ -90,10 +90,10 @@ pub fn respond(
     table: impl FnOnce() -> Vec<Column>,
 ) -> Result<Response, Problem> {
     let (bytes, media) = match form {
-        Form::Json => (serde_json::to_vec(document).map_err(|error| failed(&error))?, "application/json"),
+        Form::Json => (serde_json::to_vec(document).map_err(|error| unencodable(&error))?, "application/json"),
         Form::Csv => (csv::encode(&table()), "text/csv; charset=utf-8; header=present"),
         Form::Arrow => {
-            let bytes = arrow::encode(table()).map_err(|error| failed(&error))?;
+            let bytes = arrow::encode(table()).map_err(|error| unencodable(&error))?;
             (bytes, "application/vnd.apache.arrow.stream")
         }
     };
@@ -104,7 +104,8 @@ pub fn respond(
     Ok(response)
 }
 
-fn failed(error: &dyn std::fmt::Display) -> Problem {
+/// An answer that cannot be encoded.
+pub fn unencodable(error: &dyn std::fmt::Display) -> Problem {
     Problem::new(ErrorKind::Internal, "internal", format!("The answer could not be encoded: {error}."))
 }
 
@@ -132,5 +133,14 @@ impl Serialize for Shown<'_> {
             Value::Bool(flag) => serializer.serialize_bool(*flag),
             Value::Str(text) => serializer.serialize_str(text),
         }
+    }
+}
+
+/// A slice whose elements are shown through a wrapper.
+pub struct List<'a, T, F>(pub &'a [T], pub F);
+
+impl<'a, T, W: Serialize, F: Fn(&'a T) -> W> Serialize for List<'a, T, F> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(&self.1))
     }
 }

@@ -27,6 +27,7 @@ pub fn routes() -> Vec<Route> {
         describe(Route::get("/v1/classes/{class}/metrics", QUERY, of_class))
             .says("The same over all devices of a class: one series, or with `by=device` one for each.")
             .optional("by", "`device`: one series for each device instead of one over all.")
+            .optional("device", "Only these devices of the class: ids with commas between, at most 1000.")
             .answers(200, SERIES),
     ]
 }
@@ -65,12 +66,16 @@ async fn of_class(
     context: Context,
     Path(class): Path<String>,
     form: Form,
-    fields: Fields,
+    mut fields: Fields,
 ) -> Result<Response, Problem> {
+    let scope = match query::devices(&mut fields)? {
+        Some(devices) => Scope::DevicesOfClass(class, devices),
+        None => Scope::Class(class),
+    };
     let asked = Asked::read(&app, fields, true)?;
-    let (response, empty) = asked.answer(&app, &context, Scope::Class(class.clone()), form).await?;
+    let (response, empty) = asked.answer(&app, &context, scope.clone(), form).await?;
     if empty {
-        app.registry.class(context.tenant, &class).await?;
+        query::refuse_unknown(&app, &context, &scope).await?;
     }
     Ok(response)
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use model::limits::{QUERY_POINTS_MAX, QUERY_WAIT_MAX};
+use model::limits::{LIST_ROWS_MAX, QUERY_POINTS_MAX, QUERY_WAIT_MAX};
 use model::{DeviceId, ErrorKind, Millis, ValueKind};
-use store::Store;
+use store::{Scope, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fields::Fields;
+use crate::http::auth::device_id;
 use crate::http::problem::sentence;
 use crate::http::{App, Context, Problem};
 
@@ -54,6 +55,17 @@ pub fn value_kind(fields: &mut Fields) -> Result<Option<ValueKind>, Problem> {
     })
 }
 
+/// The parameter `device`: ids with commas between.
+pub fn devices(fields: &mut Fields) -> Result<Option<Vec<DeviceId>>, Problem> {
+    let Some(text) = fields.take("device")? else { return Ok(None) };
+    let devices = text.split(',').map(|id| device_id(id.trim())).collect::<Result<Vec<_>, _>>()?;
+    if devices.len() > LIST_ROWS_MAX {
+        let detail = format!("`device` names {} devices, at most {LIST_ROWS_MAX} are answered at once.", devices.len());
+        return Err(Problem::invalid("parameter-invalid", detail));
+    }
+    Ok(Some(devices))
+}
+
 /// Runs a query on a thread of its own kind, once it is its turn.
 pub async fn run<T: Send + 'static>(
     app: &App,
@@ -88,6 +100,22 @@ pub async fn permit(queries: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Pr
 /// For an answer without rows: whether there is such a device at all. A deleted one's readings can still be asked for.
 pub async fn refuse_unknown_device(app: &App, context: &Context, device: DeviceId) -> Result<(), Problem> {
     app.registry.device(context.tenant, device).await?;
+    Ok(())
+}
+
+/// For an answer without rows: whether there is at all what the question was about.
+pub async fn refuse_unknown(app: &App, context: &Context, scope: &Scope) -> Result<(), Problem> {
+    match scope {
+        Scope::Class(class) | Scope::DevicesOfClass(class, _) => {
+            app.registry.class(context.tenant, class).await?;
+        }
+        Scope::Device(device) => refuse_unknown_device(app, context, *device).await?,
+        Scope::Devices(devices) => {
+            for device in devices {
+                refuse_unknown_device(app, context, *device).await?;
+            }
+        }
+    }
     Ok(())
 }
 

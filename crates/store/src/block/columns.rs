@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
 
     fn texts(&mut self, column: usize, rows: Range<usize>) -> Result<Optional, Error> {
         let count = rows.len();
-        if self.is_empty(column) {
+        if self.tail.is_absent(column) {
             return Ok(Optional::none());
         }
         let (levels, values) = self.read::<ByteArrayType>(column, rows)?;
@@ -127,18 +127,11 @@ impl<'a> Reader<'a> {
         bits: impl Fn(T::T) -> u64,
     ) -> Result<Optional, Error> {
         let count = rows.len();
-        if self.is_empty(column) {
+        if self.tail.is_absent(column) {
             return Ok(Optional::none());
         }
         let (levels, values) = self.read::<T>(column, rows)?;
         Ok(Optional { present: present(&levels, count), values: values.into_iter().map(bits).collect() })
-    }
-
-    /// Whether a column has no value in the whole block, by its statistics.
-    fn is_empty(&self, column: usize) -> bool {
-        let chunk = self.tail.metadata.row_group(0).column(column);
-        let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
-        nulls == Some(self.tail.directory.rows() as u64)
     }
 
     /// Levels (none for a required column) and present values of these rows.

@@ -35,6 +35,16 @@ impl Directory {
         self.devices.binary_search(&device).ok().map(|at| self.span(at))
     }
 
+    /// The place of the first device from `at` on that is not less than `device`: for devices that are asked for in order.
+    pub fn seek(&self, at: usize, device: DeviceId) -> usize {
+        let mut step = 1;
+        while self.devices.get(at + step - 1).is_some_and(|other| *other < device) {
+            step *= 2;
+        }
+        let (from, to) = (at + step / 2, self.devices.len().min(at + step - 1));
+        from + self.devices[from..to].partition_point(|other| *other < device)
+    }
+
     /// The spans of all devices.
     pub fn spans(&self) -> impl Iterator<Item = Span> + '_ {
         (0..self.devices.len()).map(|at| self.span(at))
@@ -59,7 +69,7 @@ impl Directory {
         self.devices.len() * (size_of::<DeviceId>() + size_of::<u32>() + size_of::<(Millis, Millis)>())
     }
 
-    fn span(&self, at: usize) -> Span {
+    pub fn span(&self, at: usize) -> Span {
         let (ts_min, ts_max) = self.times[at];
         Span { device: self.devices[at], rows: self.starts[at] as usize..self.starts[at + 1] as usize, ts_min, ts_max }
     }

@@ -9,6 +9,8 @@ use parquet::schema::types::SchemaDescriptor;
 
 use super::GRANULE_BYTES;
 use super::directory::Directory;
+use super::latest::Latest;
+use super::rollup;
 use super::schema::{Fixed, names, schema};
 use super::statistics::ColumnStatistics;
 use crate::query::accumulate::Totals;
@@ -184,6 +186,8 @@ fn put_sections(file: &mut Vec<u8>, rows: &SortedRows, statistics: &[ColumnStati
         ColumnStatistics::encode_all(statistics, out);
         true
     });
+    sections.put(file, "latest", |out| Latest::encode(rows, out));
+    sections.put(file, "rollups", |out| rollup::encode(rows, out));
     sections.tail_at = file.len();
     let checks: Vec<u32> = file.chunks(GRANULE_BYTES).map(crc32c::crc32c).collect();
     sections.put(file, "checks", |out| {

@@ -6,6 +6,9 @@ use model::{ColumnKey, ValueKind};
 use crate::query::accumulate::Totals;
 use crate::sorted::Optional;
 
+const NO_DOUBLES: Totals = Totals::Doubles { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+const NO_INTEGERS: Totals = Totals::Integers { count: 0, sum: 0, min: i64::MAX, max: i64::MIN };
+
 /// A column of a block, how many of its cells are present, and their totals unless they are strings.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ColumnStatistics {
@@ -19,15 +22,8 @@ impl ColumnStatistics {
         let count = column.values.len() as u64;
         let totals = match key.kind {
             ValueKind::Str => None,
-            ValueKind::F64 => {
-                let (sum, min, max) = sum_doubles(&column.values);
-                Some(Totals::Doubles { count, sum, min, max })
-            }
-            ValueKind::I64 | ValueKind::Bool => {
-                let values = || column.values.iter().map(|bits| *bits as i64);
-                let (min, max) = (values().min().unwrap_or(i64::MAX), values().max().unwrap_or(i64::MIN));
-                Some(Totals::Integers { count, sum: values().map(i128::from).sum(), min, max })
-            }
+            ValueKind::F64 => Some(Totals::of(key.kind, &column.values).unwrap_or(NO_DOUBLES)),
+            ValueKind::I64 | ValueKind::Bool => Some(Totals::of(key.kind, &column.values).unwrap_or(NO_INTEGERS)),
         };
         Self { key: key.clone(), present: count, totals }
     }
@@ -77,25 +73,4 @@ impl ColumnStatistics {
         };
         Ok(Self { key: ColumnKey { name, kind }, present, totals })
     }
-}
-
-/// Sum, least and greatest of doubles, given as bits: in lanes side by side, for one addition alone takes four cycles.
-fn sum_doubles(values: &[u64]) -> (f64, f64, f64) {
-    const LANES: usize = 8;
-    let mut sums = [0.0; LANES];
-    let (mut least, mut greatest) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-    let mut take = |lane: usize, bits: u64| {
-        let value = f64::from_bits(bits);
-        sums[lane] += value;
-        // What is not a number is neither.
-        least[lane] = if value < least[lane] { value } else { least[lane] };
-        greatest[lane] = if value > greatest[lane] { value } else { greatest[lane] };
-    };
-    let (whole, rest) = values.as_chunks::<LANES>();
-    for values in whole {
-        (0..LANES).for_each(|lane| take(lane, values[lane]));
-    }
-    rest.iter().enumerate().for_each(|(lane, bits)| take(lane, *bits));
-    let min = least.into_iter().fold(f64::INFINITY, f64::min);
-    (sums.into_iter().sum(), min, greatest.into_iter().fold(f64::NEG_INFINITY, f64::max))
 }

@@ -1,14 +1,18 @@
 //! An opened block: its file, its indexes and its directory, all checked.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use model::wire::Reader;
+use model::wire::{Reader, Short};
 use model::{ColumnKey, Disk, DiskFile, OpenMode};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
+use super::cache::Cached;
 use super::directory::Directory;
 use super::file::{ReadError, Window, read_checked};
+use super::latest::Latest;
+use super::rollup::{Level, Rollup, RollupIndex};
 use super::schema::Fixed;
 use super::statistics::ColumnStatistics;
 use super::{GRANULE_BYTES, METADATA_KEY};
@@ -22,6 +26,8 @@ pub struct Tail {
     pub directory: Directory,
     /// The metrics' columns, in the order of the file.
     pub columns: Vec<ColumnStatistics>,
+    latest: Option<[u64; 2]>,
+    rollups: Option<[u64; 2]>,
     file: Box<dyn DiskFile>,
     len: u64,
     checks: Vec<u32>,
@@ -54,6 +60,8 @@ impl Tail {
             metadata: parsed.metadata,
             directory: Directory::decode(&[0; 4]).expect("no device"),
             columns: Vec::new(),
+            latest: parsed.latest,
+            rollups: parsed.rollups,
             file,
             len,
             checks: parsed.checks,
@@ -87,19 +95,69 @@ impl Tail {
         Window::new(self.len, parts)
     }
 
+    /// Whether a receive time is stored for any row.
+    pub fn has_received(&self) -> bool {
+        !self.is_absent(Fixed::Received as usize)
+    }
+
+    /// Whether a column, by its position among all, has no value in the whole block, by its statistics.
+    pub fn is_absent(&self, column: usize) -> bool {
+        let chunk = self.metadata.row_group(0).column(column);
+        let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
+        nulls == Some(self.directory.rows() as u64)
+    }
+
     /// The position, among all columns, of those metrics' columns that are wanted.
     pub fn find_columns(&self, wanted: impl Fn(&ColumnKey) -> bool) -> impl Iterator<Item = (usize, &ColumnKey)> {
         let keys = self.columns.iter().map(|column| &column.key).enumerate();
         keys.filter(move |(_, key)| wanted(key)).map(|(at, key)| (Fixed::ALL.len() + at, key))
     }
 
-    /// Memory that it takes: decoded indexes take some times what they take in the file.
-    pub fn bytes(&self) -> usize {
-        self.directory.bytes() + 4 * self.tail_bytes
+    /// The latest section, if the block has it and it is what was written: rows tell the same at a higher cost.
+    pub fn load_latest(&self) -> Result<Option<Latest>, Error> {
+        let Some([at, end]) = self.latest else { return Ok(None) };
+        self.load(at, end, |bytes| Latest::decode(bytes, &self.directory, &self.columns))
+    }
+
+    /// Where the rollups are, if the block has any and this part of them is what was written.
+    pub fn load_rollup_index(&self) -> Result<Option<RollupIndex>, Error> {
+        let Some([at, end]) = self.rollups else { return Ok(None) };
+        let columns = self.columns.len();
+        let index_end = end.min(at.saturating_add(RollupIndex::bytes_max(columns)));
+        self.load(at, index_end, |bytes| RollupIndex::decode(bytes, at, columns))
+    }
+
+    /// The rollup of a column, by its number among the metrics, that stands here.
+    pub fn load_rollup(&self, place: Range<u64>, level: Level, column: usize) -> Result<Option<Rollup>, Error> {
+        let of = &self.columns[column];
+        self.load(place.start, place.end, |bytes| Rollup::decode(bytes, level, &self.directory, of))
+    }
+
+    /// Loads a section that a block can do without. One that is damaged is none.
+    fn load<T>(&self, at: u64, end: u64, decode: impl FnOnce(&[u8]) -> Result<T, Short>) -> Result<Option<T>, Error> {
+        let decoded = match self.read(at, end) {
+            Ok(bytes) => decode(&bytes).map_err(|_| self.damaged(at, "a section cannot be read")),
+            Err(error) => Err(error),
+        };
+        match decoded {
+            Ok(section) => Ok(Some(section)),
+            Err(error @ Error::Corrupt { .. }) => {
+                tracing::error!(%error, "a section of a block is damaged: its rows are read instead");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub fn damaged(&self, at: u64, what: &str) -> Error {
         Error::Corrupt { path: self.path.clone(), at, what: what.to_owned() }
+    }
+}
+
+impl Cached for Tail {
+    /// Decoded indexes take some times what they take in the file.
+    fn bytes(&self) -> usize {
+        self.directory.bytes() + 4 * self.tail_bytes
     }
 }
 
@@ -110,6 +168,8 @@ struct Parsed {
     /// Start and end.
     directory: [u64; 2],
     statistics: [u64; 2],
+    latest: Option<[u64; 2]>,
+    rollups: Option<[u64; 2]>,
 }
 
 impl Parsed {
@@ -134,6 +194,7 @@ impl Parsed {
         }
         let checks = checks.0.chunks_exact(4).map(|crc| u32::from_le_bytes(crc.try_into().expect("four bytes")));
         let checks = checks.collect();
-        Some(Self { checks, directory: place("directory")?, statistics: place("statistics")?, metadata })
+        let (directory, statistics) = (place("directory")?, place("statistics")?);
+        Some(Self { checks, directory, statistics, latest: place("latest"), rollups: place("rollups"), metadata })
     }
 }

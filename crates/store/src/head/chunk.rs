@@ -5,13 +5,14 @@
 //! previous row of its device, so a device's rows are found without a look at the others'.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use model::limits::COLUMNS_PER_BLOCK_MAX;
 use model::{ColumnKey, DeviceId, Offset, Partition, RowFlags, Table, ValueKind};
 
 use super::column::{Cells, Column};
 use super::devices::Devices;
+use super::latest::LatestRows;
 use super::pool::PagePool;
 use super::texts::Texts;
 use crate::key::RowKey;
@@ -59,6 +60,8 @@ pub struct Chunk {
     pub devices: Devices,
     pub texts: Texts,
     pub spill: RwLock<Spill>,
+    /// What readers know of the latest rows.
+    pub latest: Mutex<LatestRows>,
     columns: RwLock<Arc<Vec<Arc<Column>>>>,
     rows_max: usize,
     published: AtomicUsize,
@@ -83,6 +86,7 @@ impl Chunk {
             devices: Devices::default(),
             texts: Texts::new(pool.clone()),
             spill: RwLock::default(),
+            latest: Mutex::default(),
             columns: RwLock::default(),
             rows_max,
             published: AtomicUsize::new(0),
@@ -103,6 +107,11 @@ impl Chunk {
         spill.cells.extend(cells);
         self.pool.reserve((spill.cells.len() - before) * size_of::<SpillCell>());
         spill.cells.len()
+    }
+
+    /// Counts memory that readers took.
+    pub fn count_latest(&self, before: usize, now: usize) {
+        self.pool.reserve(now - before);
     }
 
     pub fn rows_max(&self) -> usize {
@@ -152,7 +161,8 @@ impl Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         let spilled = self.spill.get_mut().expect("no holder of this lock panics").cells.len();
-        self.pool.release(spilled * size_of::<SpillCell>());
+        let latest = self.latest.get_mut().expect("no holder of this lock panics").bytes();
+        self.pool.release(spilled * size_of::<SpillCell>() + latest);
     }
 }
 
@@ -205,8 +215,12 @@ impl Visible {
 
     /// The rows of a device, latest arrival first.
     pub fn rows_of(&self, device: DeviceId) -> impl Iterator<Item = usize> + '_ {
-        let slot = self.chunk.devices.slot(device);
-        let mut next = slot.map_or(0, |slot| self.chunk.last_rows.get_acquire(slot as usize));
+        self.chunk.devices.slot(device).into_iter().flat_map(|slot| self.rows_of_slot(slot))
+    }
+
+    /// The rows of the device with this slot, latest arrival first.
+    pub fn rows_of_slot(&self, slot: u32) -> impl Iterator<Item = usize> + '_ {
+        let mut next = self.chunk.last_rows.get_acquire(slot as usize);
         std::iter::from_fn(move || {
             // Rows that came after the reader stand first in the chain.
             while next as usize > self.len {

@@ -3,6 +3,7 @@
 //! One writer fills cells with relaxed stores; a reader looks only at rows below a length that it loaded with acquire
 //! ordering, so it sees what was stored before that length was published. A page never moves once it is there.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -10,6 +11,7 @@ use model::ColumnKey;
 use model::limits::HEAD_PAGE_ROWS;
 
 use super::pool::{Page, PagePool};
+use super::totals::PageTotals;
 
 const PRESENT_WORDS: usize = HEAD_PAGE_ROWS / 64;
 type CellPage = [AtomicU64; HEAD_PAGE_ROWS];
@@ -72,12 +74,15 @@ pub struct Column {
     pub key: ColumnKey,
     cells: Cells,
     present: Box<[OnceLock<Box<[AtomicU64]>>]>,
+    /// What readers know of full pages.
+    totals: Box<[OnceLock<Box<PageTotals>>]>,
 }
 
 impl Column {
     pub fn new(key: ColumnKey, rows: usize, pool: &Arc<PagePool>) -> Self {
         let present = (0..rows.div_ceil(HEAD_PAGE_ROWS)).map(|_| OnceLock::new()).collect();
-        Self { key, cells: Cells::new(rows, pool), present }
+        let totals = (0..rows.div_ceil(HEAD_PAGE_ROWS)).map(|_| OnceLock::new()).collect();
+        Self { key, cells: Cells::new(rows, pool), present, totals }
     }
 
     /// Makes page `at` there; false when the pool has none left.
@@ -106,6 +111,33 @@ impl Column {
     /// Whether any page is there.
     pub fn is_used(&self) -> bool {
         self.present.iter().any(|page| page.get().is_some())
+    }
+
+    /// Whether page `at` is there.
+    pub fn has_page(&self, at: usize) -> bool {
+        self.present[at].get().is_some()
+    }
+
+    /// The cells of page `at`, which is there.
+    pub fn page(&self, at: usize) -> &[AtomicU64] {
+        self.cells.page(at)
+    }
+
+    /// The totals of page `at`, which is full.
+    pub fn page_totals(&self, at: usize, add_up: impl FnOnce() -> PageTotals) -> &PageTotals {
+        self.totals[at].get_or_init(|| Box::new(add_up()))
+    }
+
+    /// Whether each of these rows, which stand in one page, has a cell.
+    pub fn is_full(&self, rows: Range<usize>) -> bool {
+        let Some(present) = self.present[rows.start / HEAD_PAGE_ROWS].get() else { return false };
+        let (start, end) = (rows.start % HEAD_PAGE_ROWS, rows.start % HEAD_PAGE_ROWS + rows.len());
+        (start / 64..end.div_ceil(64)).all(|at| {
+            let from = u64::MAX << start.saturating_sub(at * 64);
+            let to = u64::MAX >> ((at + 1) * 64).saturating_sub(end);
+            let wanted = from & to;
+            present[at].load(Ordering::Relaxed) & wanted == wanted
+        })
     }
 
     /// A writer's hold on page `at`, which was made there.

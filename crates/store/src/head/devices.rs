@@ -83,6 +83,11 @@ impl Devices {
         self.0.read().expect("no holder of this lock panics").ids.clone()
     }
 
+    /// The ids of slots from `from` on.
+    pub fn ids_from(&self, from: usize) -> Vec<DeviceId> {
+        self.0.read().expect("no holder of this lock panics").ids[from..].to_vec()
+    }
+
     pub fn len(&self) -> usize {
         self.0.read().expect("no holder of this lock panics").ids.len()
     }

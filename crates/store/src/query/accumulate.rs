@@ -1,7 +1,7 @@
 //! What a bucket gathers from its rows.
 
-use model::DeviceId;
 use model::limits::PERCENTILE_EXACT_MAX;
+use model::{DeviceId, ValueKind};
 
 use super::buckets::{Aggregate, Bucket};
 use super::sketch::Sketch;
@@ -102,8 +102,9 @@ impl Accumulator {
         lane.max = lane.max.max(value);
     }
 
-    /// Of rows whose places are equal, the first that comes is the first and the last that comes is the last.
-    fn add_edge(&mut self, place: Place, value: &Value) {
+    /// Takes in a row that may be the first or the last one; its value is counted elsewhere. Of rows whose places are
+    /// equal, the first that comes is the first and the last that comes is the last.
+    pub fn add_edge(&mut self, place: Place, value: &Value) {
         let Some(edges) = &mut self.edges else {
             self.edges = Some(Box::new([(place, value.clone()), (place, value.clone())]));
             return;
@@ -117,7 +118,7 @@ impl Accumulator {
         }
     }
 
-    /// Takes totals in that were made when a block was sealed. They have neither edges nor percentiles.
+    /// Takes totals in. They have neither edges nor percentiles.
     pub fn add_totals(&mut self, totals: &Totals) {
         match *totals {
             Totals::Doubles { count, sum, min, max } => {
@@ -229,6 +230,61 @@ impl Values {
 pub enum Totals {
     Doubles { count: u64, sum: f64, min: f64, max: f64 },
     Integers { count: u64, sum: i128, min: i64, max: i64 },
+}
+
+impl Totals {
+    /// The totals of cells of a column of numbers; `None` without any.
+    pub fn of(kind: ValueKind, cells: &[u64]) -> Option<Self> {
+        let count = cells.len() as u64;
+        match kind {
+            _ if cells.is_empty() => None,
+            ValueKind::Str => None,
+            ValueKind::F64 => {
+                // Four sums, because each addition waits for the one before it.
+                let mut lanes = [(0.0, f64::INFINITY, f64::NEG_INFINITY); 4];
+                let take = |(sum, min, max): &mut (f64, f64, f64), bits: u64| {
+                    let value = f64::from_bits(bits);
+                    *sum += value;
+                    *min = if value < *min { value } else { *min };
+                    *max = if value > *max { value } else { *max };
+                };
+                let (fours, rest) = cells.as_chunks::<4>();
+                fours.iter().for_each(|four| lanes.iter_mut().zip(four).for_each(|(lane, bits)| take(lane, *bits)));
+                lanes.iter_mut().zip(rest).for_each(|(lane, bits)| take(lane, *bits));
+                let sum = (lanes[0].0 + lanes[1].0) + (lanes[2].0 + lanes[3].0);
+                let min = lanes.iter().fold(f64::INFINITY, |min, lane| min.min(lane.1));
+                let max = lanes.iter().fold(f64::NEG_INFINITY, |max, lane| max.max(lane.2));
+                Some(Self::Doubles { count, sum, min, max })
+            }
+            ValueKind::I64 | ValueKind::Bool => {
+                let values = || cells.iter().map(|bits| *bits as i64);
+                let (min, max) = (values().min()?, values().max()?);
+                // Small numbers are added in 64 bits.
+                let is_small = min >= -(1 << 31) && max < 1 << 31 && cells.len() < 1 << 31;
+                let sum = if is_small { i128::from(values().sum::<i64>()) } else { values().map(i128::from).sum() };
+                Some(Self::Integers { count, sum, min, max })
+            }
+        }
+    }
+
+    pub fn count(&self) -> u64 {
+        match *self {
+            Self::Doubles { count, .. } | Self::Integers { count, .. } => count,
+        }
+    }
+
+    /// Takes in other totals of the same column.
+    pub fn merge(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Doubles { count, sum, min, max }, Self::Doubles { count: n, sum: s, min: a, max: b }) => {
+                (*count, *sum, *min, *max) = (*count + n, *sum + s, min.min(*a), max.max(*b));
+            }
+            (Self::Integers { count, sum, min, max }, Self::Integers { count: n, sum: s, min: a, max: b }) => {
+                (*count, *sum, *min, *max) = (*count + n, *sum + s, (*min).min(*a), (*max).max(*b));
+            }
+            _ => debug_assert!(false, "a column has one type"),
+        }
+    }
 }
 
 fn as_double(value: &Value) -> Option<f64> {

@@ -10,7 +10,9 @@ use super::{Budget, Devices, Meter, SourceRead, Span, Value};
 use crate::error::Error;
 use crate::store::Shared;
 
+mod cover;
 mod gather;
+mod rolled_up;
 
 use gather::Gather;
 
@@ -21,6 +23,8 @@ pub enum Scope {
     Devices(Vec<DeviceId>),
     /// All devices of a class.
     Class(String),
+    /// Some devices, as far as they are of a class.
+    DevicesOfClass(String, Vec<DeviceId>),
 }
 
 /// How long a bucket is.

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use model::{ColumnKey, DeviceId, Millis, ValueKind};
 
-use super::accumulate::Totals;
-use super::latest::Found;
 use super::{Devices, Meter, Span, Value};
 use crate::block::Block;
 use crate::error::Error;
@@ -71,8 +69,8 @@ pub type Visit<'a> = &'a mut dyn FnMut(Row) -> Result<bool, Error>;
 /// What a query sees of one table, from now until it is done.
 pub struct Snapshot {
     pub kept_from: Millis,
-    chunks: Vec<Visible>,
-    blocks: Vec<Arc<Block>>,
+    pub chunks: Vec<Visible>,
+    pub blocks: Vec<Arc<Block>>,
 }
 
 impl Snapshot {
@@ -99,55 +97,17 @@ impl Snapshot {
         sources.extend(chunks.map(|(at, chunk)| Source { order: self.blocks.len() + at, place: Held::Chunk(chunk) }));
         sources
     }
-
-    /// The latest values of one device.
-    pub fn latest(&self, device: DeviceId, meter: &mut Meter<'_>, found: &mut Found) -> Result<(), Error> {
-        // What came last most likely holds what is latest; what came before is then hardly looked at.
-        for chunk in self.chunks.iter().rev() {
-            head::latest(chunk, device, self.kept_from, meter, found)?;
-        }
-        for block in self.blocks.iter().rev().filter(|block| block.may_hold_device(device)) {
-            if block.entry.newest >= self.kept_from {
-                blocks::latest(block, device, self.kept_from, meter, found)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The devices with rows, ascending, that come after one; at most `limit`.
-    pub fn devices_after(
-        &self,
-        shared: &Shared,
-        after: Option<DeviceId>,
-        limit: usize,
-    ) -> Result<Vec<DeviceId>, Error> {
-        let mut devices = Vec::new();
-        for block in self.blocks.iter().filter(|block| block.entry.newest >= self.kept_from) {
-            let tail = block.open()?;
-            let ids = tail.directory.devices();
-            let next = after.map_or(0, |after| ids.partition_point(|id| *id <= after));
-            devices.extend(ids[next..].iter().filter(|id| !shared.is_erased(**id)).take(limit));
-        }
-        for chunk in &self.chunks {
-            let ids = chunk.chunk.devices.ids();
-            devices.extend(ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)));
-        }
-        devices.retain(|device| !shared.is_erased(*device));
-        devices.sort_unstable();
-        devices.dedup();
-        devices.truncate(limit);
-        Ok(devices)
-    }
 }
 
 /// A place that holds rows of a table.
 pub struct Source<'a> {
     /// Grows with the order of arrival: of rows that are equal otherwise, those of the lower order come first.
     pub order: usize,
-    place: Held<'a>,
+    pub place: Held<'a>,
 }
 
-enum Held<'a> {
+/// What holds the rows.
+pub enum Held<'a> {
     Chunk(&'a Visible),
     Block(&'a Arc<Block>),
 }
@@ -158,19 +118,6 @@ impl Source<'_> {
         match self.place {
             Held::Chunk(_) => Millis::MIN,
             Held::Block(block) => block.entry.ts_min,
-        }
-    }
-
-    /// The totals of the selected columns, if they are those of exactly the rows that the filter lets through.
-    pub fn totals(
-        &self,
-        shared: &Shared,
-        filter: &Filter<'_>,
-        meter: &mut Meter<'_>,
-    ) -> Result<Option<Vec<Totals>>, Error> {
-        match self.place {
-            Held::Chunk(_) => Ok(None),
-            Held::Block(block) => blocks::totals(shared, block, filter, meter),
         }
     }
 
@@ -218,7 +165,7 @@ impl<'a> TagFilter<'a> {
 }
 
 /// A value from its cell.
-fn value_of(kind: ValueKind, bits: u64, text: impl FnOnce(u64) -> Arc<str>) -> Value {
+pub fn value_of(kind: ValueKind, bits: u64, text: impl FnOnce(u64) -> Arc<str>) -> Value {
     match kind {
         ValueKind::F64 => Value::F64(f64::from_bits(bits)),
         ValueKind::I64 => Value::I64(bits as i64),

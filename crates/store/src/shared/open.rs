@@ -151,6 +151,7 @@ fn build(config: StoreConfig, disk: Arc<dyn Disk>, clock: Clock, loaded: &Loaded
         catalog: Mutex::new(State { catalog, previous, dropped }),
         erased: RwLock::new(DeviceMap::default()),
         erased_count: AtomicUsize::new(0),
+        erasures: AtomicU64::new(0),
         damaged: Mutex::default(),
         failure: Mutex::default(),
         cache,

@@ -73,6 +73,9 @@ impl Model {
             Scope::Device(id) => device(row.message.device) == *id,
             Scope::Devices(ids) => ids.contains(&device(row.message.device)),
             Scope::Class(class) => row.message.class == class,
+            Scope::DevicesOfClass(class, ids) => {
+                row.message.class == class && ids.contains(&device(row.message.device))
+            }
         };
         let mut rows: Vec<&Row> = self
             .rows

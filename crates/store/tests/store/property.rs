@@ -15,7 +15,7 @@ const METRICS: [&str; 3] = ["humidity", "ts", "temperature"];
 const DEVICES: usize = 4;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Send(Vec<Message>),
     /// The barrier; sealing comes later or never.
     Freeze,
@@ -89,6 +89,9 @@ fn scope() -> impl Strategy<Value = Scope> {
         1 => prop::collection::vec(0..DEVICES, 0..3)
             .prop_map(|numbers| Scope::Devices(numbers.into_iter().map(device).collect())),
         2 => (0..CLASSES.len()).prop_map(|class| Scope::Class(CLASSES[class].to_owned())),
+        1 => (0..CLASSES.len(), prop::collection::vec(0..DEVICES, 0..3)).prop_map(|(class, numbers)| {
+            Scope::DevicesOfClass(CLASSES[class].to_owned(), numbers.into_iter().map(device).collect())
+        }),
     ]
 }
 
@@ -110,14 +113,14 @@ fn question() -> impl Strategy<Value = Question> {
 }
 
 /// A store and what hides some of its rows.
-struct Run {
-    world: World,
-    erased: Vec<usize>,
-    retention: std::collections::BTreeMap<&'static str, i64>,
+pub struct Run {
+    pub world: World,
+    pub erased: Vec<usize>,
+    pub retention: std::collections::BTreeMap<&'static str, i64>,
 }
 
 impl Run {
-    fn step(&mut self, step: &Step) {
+    pub fn step(&mut self, step: &Step) {
         let world = &mut self.world;
         match step {
             Step::Send(messages) => {
@@ -158,10 +161,16 @@ impl Run {
         }
     }
 
-    fn compare(&self, question: &Question) {
+    /// What was sent, and what hides some of it.
+    pub fn model(&self) -> Model {
         let mut model = Model::of(&self.world);
         model.erased.clone_from(&self.erased);
         model.retention.clone_from(&self.retention);
+        model
+    }
+
+    fn compare(&self, question: &Question) {
+        let model = self.model();
         compare_points(&self.world, &model, question);
         compare_buckets(&self.world, &model, question);
         compare_events(&self.world, &model, question);
@@ -250,7 +259,7 @@ fn compare_buckets(world: &World, model: &Model, question: &Question) {
     }
 }
 
-fn buckets(world: &World, query: &mut BucketQuery) -> Vec<(Option<DeviceId>, i64, Vec<Option<Value>>)> {
+pub fn buckets(world: &World, query: &mut BucketQuery) -> Vec<(Option<DeviceId>, i64, Vec<Option<Value>>)> {
     let mut found = Vec::new();
     loop {
         let page = world.store.buckets(query).unwrap();
@@ -262,30 +271,26 @@ fn buckets(world: &World, query: &mut BucketQuery) -> Vec<(Option<DeviceId>, i64
     }
 }
 
-fn compare_latest(world: &World, model: &Model, scope: &Scope, limit: usize) {
+pub fn compare_latest(world: &World, model: &Model, scope: &Scope, limit: usize) {
     let named = |metrics: Vec<store::LatestMetric>| {
         metrics.into_iter().map(|(name, ts, value)| (name.to_string(), ts, value)).collect::<Vec<_>>()
     };
     let mut expected = model.latest(scope);
-    match scope {
-        Scope::Device(device) => {
-            let latest = world.store.latest(TENANT, *device, Budget::default()).unwrap();
-            assert_eq!(named(latest.metrics), expected.remove(device).unwrap_or_default(), "{device}");
-        }
-        Scope::Devices(_) => {}
-        Scope::Class(class) => {
-            let (mut found, mut after) = (std::collections::BTreeMap::new(), None);
-            loop {
-                let page = world.store.latest_of_class(TENANT, class, after, limit, Budget::default()).unwrap();
-                found.extend(page.devices.into_iter().map(|latest| (latest.device, named(latest.metrics))));
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            assert_eq!(found, expected, "{class}");
+    if let Scope::Device(device) = scope {
+        let latest = world.store.latest(TENANT, *device, Budget::default()).unwrap();
+        assert_eq!(named(latest.metrics), expected.remove(device).unwrap_or_default(), "{device}");
+        return;
+    }
+    let (mut found, mut after) = (std::collections::BTreeMap::new(), None);
+    loop {
+        let page = world.store.latest_of_many(TENANT, scope, after, limit, Budget::default()).unwrap();
+        found.extend(page.devices.into_iter().map(|latest| (latest.device, named(latest.metrics))));
+        after = page.next;
+        if after.is_none() {
+            break;
         }
     }
+    assert_eq!(found, expected, "{scope:?}");
 }
 
 proptest! {

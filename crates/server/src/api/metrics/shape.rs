@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use model::DeviceId;
-use serde::ser::{SerializeMap, SerializeSeq};
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use store::{Aggregate, Bucket, Buckets, Point, Points, Scope, Series};
 
-use crate::api::answer::{Cells, Column, Read, Shown};
+use crate::api::answer::{Cells, Column, List, Read, Shown};
 
 /// What was asked for.
 pub struct Subject {
@@ -26,7 +26,7 @@ impl Subject {
     fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         match &self.scope {
             Scope::Device(device) => map.serialize_entry("device_id", device)?,
-            Scope::Class(class) => map.serialize_entry("class", class)?,
+            Scope::Class(class) | Scope::DevicesOfClass(class, _) => map.serialize_entry("class", class)?,
             Scope::Devices(devices) => map.serialize_entry("device_ids", devices)?,
         }
         map.serialize_entry("metric", &self.metric)?;
@@ -184,18 +184,5 @@ impl Serialize for ShownBucket<'_> {
             map.serialize_entry("approximate", &true)?;
         }
         map.end()
-    }
-}
-
-/// A slice whose elements are shown through a wrapper.
-struct List<'a, T, F>(&'a [T], F);
-
-impl<'a, T, W: Serialize, F: Fn(&'a T) -> W> Serialize for List<'a, T, F> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(self.0.len()))?;
-        for element in self.0 {
-            seq.serialize_element(&(self.1)(element))?;
-        }
-        seq.end()
     }
 }

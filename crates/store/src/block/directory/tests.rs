@@ -38,3 +38,15 @@ fn bytes_that_end_early_are_refused() {
         assert!(Directory::decode(&bytes[..len]).is_err(), "{len}");
     }
 }
+
+#[test]
+fn devices_that_are_asked_for_in_order_are_found() {
+    let mut bytes = Vec::new();
+    Directory::encode(&rows(), &mut bytes);
+    let directory = Directory::decode(&bytes).unwrap();
+    let seek = |at: usize, number: u8| directory.seek(at, DeviceId::from_bytes([number; 16]));
+    for at in 0..=3 {
+        let found = [1, 3, 4, 5, 9, 10].map(|number| seek(at, number));
+        assert_eq!(found, [0, 0, 1, 1, 2, 3].map(|place: usize| place.max(at)), "{at}");
+    }
+}

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use model::limits::PERCENTILE_EXACT_MAX;
 use model::{DeviceId, Millis, ValueKind};
 
+use super::rolled_up::RolledUp;
 use super::{BucketCursor, BucketQuery, Buckets, Resolution, Series, check_texts};
+use crate::block::Edge;
 use crate::error::Error;
 use crate::query::accumulate::{Accumulator, Needs, Totals};
-use crate::query::scan::{Filter, Row, Source};
+use crate::query::scan::{Filter, Row, Source, value_of};
 use crate::query::{Meter, SourceRead};
 use crate::store::Shared;
 
@@ -32,7 +34,7 @@ pub struct Gather<'a> {
     pub from: Millis,
     /// Sources of the tables before.
     pub order: usize,
-    query: &'a BucketQuery,
+    pub query: &'a BucketQuery,
     places: HashMap<Key, usize>,
     buckets: Vec<(Key, Accumulator)>,
     /// The bucket of the row before: mostly it is that of the next row too.
@@ -55,7 +57,7 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// Takes a source's rows in, or the totals that were made when it was sealed.
+    /// Takes a source in: by its totals as far as they are known, else row by row.
     pub fn source(
         &mut self,
         shared: &Shared,
@@ -63,29 +65,58 @@ impl<'a> Gather<'a> {
         filter: &Filter<'_>,
         meter: &mut Meter<'_>,
     ) -> Result<(), Error> {
-        let want_totals = self.query.resolution == Resolution::All
-            && !self.query.by_device
-            && !self.needs.edges
-            && !self.needs.percentiles;
-        if want_totals && let Some(totals) = source.totals(shared, filter, meter)? {
-            return totals.iter().try_for_each(|totals| self.totals(totals));
+        if (RolledUp { gather: self, shared, source, filter, meter }).take()? {
+            return Ok(());
         }
-        let order = self.order + source.order;
+        let order = source.order;
         source.scan(shared, filter, meter, &mut |row| self.row(&row, order).map(|()| true))
     }
 
-    fn totals(&mut self, totals: &Totals) -> Result<(), Error> {
-        let at = self.bucket(Key { device: None, start: self.query.from, is_text: false })?;
-        self.buckets[at].1.add_totals(totals);
+    /// Takes totals in of rows of which one is at `ts`, all of them in the same bucket.
+    pub fn totals(&mut self, device: Option<DeviceId>, ts: Millis, totals: &Totals) -> Result<(), Error> {
+        if totals.count() > 0 {
+            let device = device.filter(|_| self.query.by_device);
+            let at = self.bucket(Key { device, start: self.start_of(ts), is_text: false })?;
+            self.buckets[at].1.add_totals(totals);
+        }
         Ok(())
     }
 
-    fn row(&mut self, row: &Row, order: usize) -> Result<(), Error> {
+    /// Takes in the first and the last row of what is counted in totals; one of the rows counted is at `ts`.
+    pub fn edges(&mut self, ts: Millis, kind: ValueKind, edges: &[Edge; 2], order: usize) -> Result<(), Error> {
+        let at = self.bucket(Key { device: None, start: self.start_of(ts), is_text: false })?;
+        for edge in edges {
+            let value = value_of(kind, edge.bits, |_| "".into());
+            self.buckets[at].1.add_edge((edge.key, edge.device, self.order + order), &value);
+        }
+        Ok(())
+    }
+
+    /// Takes cells of numbers in, for totals over all devices.
+    pub fn cells(&mut self, kind: ValueKind, cells: &[(Millis, u64)]) -> Result<(), Error> {
+        let resolution = self.query.resolution;
+        let mut of_bucket = Vec::new();
+        let mut left = cells;
+        while let Some((ts, _)) = left.first() {
+            let bucket = resolution.bucket(*ts);
+            let same = left.iter().take_while(|(ts, _)| bucket.contains(ts)).count();
+            of_bucket.clear();
+            of_bucket.extend(left[..same].iter().map(|(_, bits)| *bits));
+            if let Some(totals) = Totals::of(kind, &of_bucket) {
+                self.totals(None, *ts, &totals)?;
+            }
+            left = &left[same..];
+        }
+        Ok(())
+    }
+
+    /// Takes a row in; `order` is that of its source.
+    pub fn row(&mut self, row: &Row, order: usize) -> Result<(), Error> {
         let [Some(value), _] = &row.values else { return Ok(()) };
         let start = self.start_of(row.key.ts);
         let device = self.query.by_device.then_some(row.device);
         let at = self.bucket(Key { device, start, is_text: value.kind() == ValueKind::Str })?;
-        self.buckets[at].1.add(self.needs, (row.key, row.device, order), value);
+        self.buckets[at].1.add(self.needs, (row.key, row.device, self.order + order), value);
         if self.needs.percentiles {
             self.held += 1;
             if self.held > HELD_VALUES_MAX {
@@ -114,7 +145,7 @@ impl<'a> Gather<'a> {
         match self.query.resolution {
             Resolution::All => self.query.from,
             // The first bucket of all time begins where time does.
-            Resolution::Millis(length) => ts.div_euclid(length).saturating_mul(length),
+            resolution => resolution.bucket(ts).start,
         }
     }
 

@@ -1,8 +1,6 @@
 //! Rows of a block.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use model::{DeviceId, Millis, ValueKind};
 
@@ -10,8 +8,6 @@ use super::{Filter, Row, SLICE_ROWS, Selection, TagFilter, Visit, value_of};
 use crate::block::{Block, Reader, Span, Tail};
 use crate::error::Error;
 use crate::key::RowKey;
-use crate::query::accumulate::Totals;
-use crate::query::latest::Found;
 use crate::query::{Devices, Meter, Tier};
 use crate::sorted::{NARROW_METRIC, NARROW_VALUE, Optional, Present};
 use crate::store::Shared;
@@ -43,31 +39,6 @@ pub fn scan(
             Ok(())
         }
     }
-}
-
-/// See [`super::Source::totals`].
-pub fn totals(
-    shared: &Shared,
-    block: &Block,
-    filter: &Filter<'_>,
-    meter: &mut Meter<'_>,
-) -> Result<Option<Vec<Totals>>, Error> {
-    let (entry, span) = (&block.entry, &filter.span);
-    let is_whole = matches!(filter.devices, Devices::All)
-        && span.tag.is_none()
-        && (span.from..span.to).contains(&entry.ts_min)
-        && (span.from..span.to).contains(&entry.ts_max)
-        && entry.ts_min >= filter.kept_from;
-    if entry.narrow || !is_whole || shared.has_erased() {
-        return Ok(None);
-    }
-    let tail = block.open()?;
-    let selected = tail.columns.iter().filter(|column| filter.selection.place(&column.key).is_some());
-    let totals: Option<Vec<Totals>> = selected.map(|column| column.totals).collect();
-    if totals.as_ref().is_some_and(|totals| !totals.is_empty()) {
-        meter.covered(Tier::Hot, entry.rows);
-    }
-    Ok(totals)
 }
 
 /// The columns that a query reads.
@@ -264,112 +235,5 @@ impl<'a> Slice<'a> {
         let may_be_old = ts.iter().any(|ts| *ts < filter.kept_from);
         let received = if filter.identity || may_be_old { reader.received(rows)?.into() } else { Cells::none() };
         Ok(Self { reader, ts, values, metric, boot, seq, received, tags })
-    }
-}
-
-/// Rows that are looked at first for the latest values; each further look takes four times as many.
-const LATEST_ROWS: usize = 64;
-
-/// Offers a device's values of every metric.
-pub fn latest(
-    block: &Block,
-    device: DeviceId,
-    kept_from: Millis,
-    meter: &mut Meter<'_>,
-    found: &mut Found,
-) -> Result<(), Error> {
-    let tail = block.open()?;
-    let Some(span) = tail.directory.find(device) else { return Ok(()) };
-    let mut own = Found::default();
-    let (mut end, mut step) = (span.rows.end, LATEST_ROWS);
-    let mut open: Vec<_> = tail.find_columns(|_| true).collect();
-    while end > span.rows.start {
-        if !block.entry.narrow {
-            open.retain(|(_, key)| found.is_open_at(&key.name, span.ts_max) && !own.has(&key.name));
-            if open.is_empty() {
-                break;
-            }
-        }
-        let rows = span.rows.start.max(end.saturating_sub(step))..end;
-        (end, step) = (rows.start, step * 4);
-        meter.charge(Tier::Hot, rows.len())?;
-        let look = Look::read(&tail, rows, kept_from)?;
-        own.merge_older(if block.entry.narrow { look.narrow(&open)? } else { look.wide(&open)? });
-    }
-    found.merge_older(own);
-    Ok(())
-}
-
-/// A look at some rows for their latest values.
-struct Look<'a> {
-    reader: Reader<'a>,
-    rows: Range<usize>,
-    keys: Vec<RowKey>,
-    kept_from: Millis,
-}
-
-type Column<'a> = (usize, &'a model::ColumnKey);
-
-impl<'a> Look<'a> {
-    fn read(tail: &'a Tail, rows: Range<usize>, kept_from: Millis) -> Result<Self, Error> {
-        let reader = Reader::new(tail);
-        let ts = reader.ts(rows.clone())?;
-        let mut boot = Cells::from(reader.boot(rows.clone())?);
-        let mut seq = Cells::from(reader.seq(rows.clone())?);
-        let mut received = Cells::from(reader.received(rows.clone())?);
-        let key = |(at, ts): (usize, Millis)| RowKey {
-            ts,
-            boot: boot.get(at).map(|boot| boot as u32),
-            seq: seq.get(at),
-            received: received.get(at).map_or(ts, |bits| bits as Millis),
-        };
-        let keys = ts.into_iter().enumerate().map(key).collect();
-        Ok(Self { reader, rows, keys, kept_from })
-    }
-
-    fn may_be_latest(&self, at: usize) -> bool {
-        self.keys[at].may_be_latest() && self.keys[at].aged_from() >= self.kept_from
-    }
-
-    fn wide(mut self, columns: &[Column<'_>]) -> Result<Found, Error> {
-        let mut own = Found::default();
-        // A metric that came with two types has two columns: its last row counts, in whichever it is.
-        let mut last_rows: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
-        for (column, key) in columns {
-            let cells = self.reader.metric(*column, key.kind, self.rows.clone())?;
-            let Some((at, bits)) = cells.cells().filter(|(at, _)| self.may_be_latest(*at)).last() else { continue };
-            let last_row = last_rows.entry(&key.name).or_insert(at);
-            if at >= *last_row {
-                *last_row = at;
-                own.offer(
-                    &key.name,
-                    self.keys[at],
-                    value_of(key.kind, bits, |number| self.reader.text(number).clone()),
-                );
-            }
-        }
-        Ok(own)
-    }
-
-    fn narrow(mut self, columns: &[Column<'_>]) -> Result<Found, Error> {
-        let mut own = Found::default();
-        let Some((metric, _)) = columns.iter().find(|(_, key)| &*key.name == NARROW_METRIC) else { return Ok(own) };
-        let mut names = Cells::from(self.reader.metric(*metric, ValueKind::Str, self.rows.clone())?);
-        let mut values = Vec::new();
-        for (column, key) in columns.iter().filter(|(_, key)| &*key.name == NARROW_VALUE) {
-            values.push((key.kind, Cells::from(self.reader.metric(*column, key.kind, self.rows.clone())?)));
-        }
-        for at in 0..self.keys.len() {
-            let Some(name) = names.get(at) else { continue };
-            for (kind, cells) in &mut values {
-                if let Some(bits) = cells.get(at)
-                    && self.may_be_latest(at)
-                {
-                    let value = value_of(*kind, bits, |number| self.reader.text(number).clone());
-                    own.offer(self.reader.text(name), self.keys[at], value);
-                }
-            }
-        }
-        Ok(own)
     }
 }

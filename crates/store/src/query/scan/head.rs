@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{DeviceId, Millis, ValueKind};
+use model::{DeviceId, ValueKind};
 
 use super::{Filter, Row, SLICE_ROWS, TagFilter, Visit, value_of};
 use crate::error::Error;
 use crate::head::{Column, Visible};
 use crate::key::RowKey;
-use crate::query::latest::Found;
 use crate::query::{Devices, Meter, Tier, Value};
 use crate::store::Shared;
 
@@ -166,45 +165,4 @@ impl Pass<'_> {
         let tags = self.filter.tags.then(|| self.chunk.tags(row)).flatten();
         Some(Row { device, key, values, tags })
     }
-}
-
-/// Offers a device's values of every metric.
-pub fn latest(
-    chunk: &Visible,
-    device: DeviceId,
-    kept_from: Millis,
-    meter: &mut Meter<'_>,
-    found: &mut Found,
-) -> Result<(), Error> {
-    // The last arrival comes first and wins over what is equal to it, so the others have to be later.
-    let spill = chunk.chunk.spill.read().expect("no holder of this lock panics");
-    let mut read = 0;
-    let mut own = Found::default();
-    for row in chunk.rows_of(device) {
-        read += 1;
-        let key = chunk.key(row);
-        if !key.may_be_latest() || key.aged_from() < kept_from {
-            continue;
-        }
-        for column in chunk.columns.iter() {
-            if own.is_later(&column.key.name, &key)
-                && let Some(bits) = column.get(row)
-            {
-                own.offer(&column.key.name, key, value_of(column.key.kind, bits, |number| chunk.text(number)));
-            }
-        }
-    }
-    meter.charge(Tier::Head, read)?;
-    let slot = chunk.chunk.devices.slot(device);
-    for cell in spill.cells.iter().filter(|cell| (cell.row as usize) < chunk.len) {
-        let row = cell.row as usize;
-        if Some(chunk.slot(row)) == slot {
-            let (key, column) = (chunk.key(row), &spill.keys[cell.key as usize]);
-            if key.may_be_latest() && key.aged_from() >= kept_from {
-                own.offer(&column.name, key, value_of(column.kind, cell.bits, |number| chunk.text(number)));
-            }
-        }
-    }
-    found.merge_older(own);
-    Ok(())
 }

@@ -1,0 +1,327 @@
+//! Sources whose totals are known, in part or as a whole: blocks by their statistics and rollups, chunks page by page.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use model::limits::HEAD_PAGE_ROWS;
+use model::{DeviceId, Millis, ValueKind};
+
+use super::Resolution;
+use super::cover::{Buckets, Cover};
+use super::gather::Gather;
+use crate::block::{Block, Level, Rollup, Tail};
+use crate::error::Error;
+use crate::head::{Column, Visible};
+use crate::query::scan::{Filter, Held, Selection, Source};
+use crate::query::{Devices, Meter, Span, Tier};
+use crate::store::Shared;
+
+/// More gaps are read in one pass over all that lies between them.
+const GAPS_MAX: usize = 2;
+
+/// Times to be read from rows, of one device or of all.
+type Gaps = BTreeMap<Option<DeviceId>, Vec<Range<Millis>>>;
+
+/// A query on its way through one source.
+pub struct RolledUp<'a, 'b, 'c> {
+    pub gather: &'a mut Gather<'b>,
+    pub shared: &'a Shared,
+    pub source: &'a Source<'a>,
+    pub filter: &'a Filter<'a>,
+    pub meter: &'a mut Meter<'c>,
+}
+
+impl RolledUp<'_, '_, '_> {
+    /// Takes the source in. False if its rows have to be read one by one; nothing is taken then.
+    pub fn take(mut self) -> Result<bool, Error> {
+        if self.gather.needs.percentiles || self.filter.span.tag.is_some() {
+            return Ok(false);
+        }
+        match self.source.place {
+            Held::Block(block) => self.block(block),
+            Held::Chunk(chunk) => self.chunk(chunk),
+        }
+    }
+
+    fn is_by_device(&self) -> bool {
+        self.gather.query.by_device || !matches!(self.filter.devices, Devices::All)
+    }
+
+    /// The levels whose buckets may lie within one of the answer.
+    fn levels(&self) -> impl Iterator<Item = Level> + use<> {
+        let length = match self.gather.query.resolution {
+            Resolution::All => Millis::MAX,
+            Resolution::Millis(length) => length,
+        };
+        Level::of(self.is_by_device()).into_iter().filter(move |level| level.period() <= length)
+    }
+
+    fn block(&mut self, block: &Block) -> Result<bool, Error> {
+        let by_device = self.is_by_device();
+        // First and last rows are known over all devices only; a narrow block has rows of many metrics.
+        if block.entry.narrow || block.entry.ts_max == Millis::MAX || by_device && self.gather.needs.edges {
+            return Ok(false);
+        }
+        let tail = block.open()?;
+        let Some(columns) = selected(self.filter, tail.columns.iter().map(|column| &column.key)) else {
+            return Ok(false);
+        };
+        if !by_device && self.shared.is_erased_from(block, &tail) {
+            return Ok(false);
+        }
+        if !by_device && self.whole(block, &tail, &columns)? {
+            return Ok(true);
+        }
+        let mut rollups = Vec::with_capacity(columns.len());
+        for (number, _) in &columns {
+            let of_column = OfColumn::load(block, &tail, self.levels(), *number)?;
+            // If nothing is known of one of them, all are read in one pass.
+            if of_column.levels.is_empty() {
+                return Ok(false);
+            }
+            rollups.push(of_column);
+        }
+        for ((_, kind), of_column) in columns.into_iter().zip(rollups) {
+            self.column(block, &tail, kind, &of_column)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes the block's statistics, if they are those of exactly the rows that are asked for.
+    fn whole(&mut self, block: &Block, tail: &Tail, columns: &[(usize, ValueKind)]) -> Result<bool, Error> {
+        let (entry, span) = (&block.entry, &self.filter.span);
+        let is_whole = self.gather.query.resolution == Resolution::All
+            && !self.gather.needs.edges
+            && (span.from..span.to).contains(&entry.ts_min)
+            && (span.from..span.to).contains(&entry.ts_max)
+            && entry.ts_min >= self.filter.kept_from;
+        if !is_whole {
+            return Ok(false);
+        }
+        for (number, _) in columns {
+            if let Some(totals) = &tail.columns[*number].totals {
+                self.gather.totals(None, entry.ts_min, totals)?;
+            }
+        }
+        if !columns.is_empty() {
+            self.meter.covered(Tier::Hot, entry.rows);
+        }
+        Ok(true)
+    }
+
+    fn column(&mut self, block: &Block, tail: &Tail, kind: ValueKind, of: &OfColumn) -> Result<(), Error> {
+        let mut gaps = Gaps::new();
+        if !self.is_by_device() {
+            let held = block.entry.ts_min..block.entry.ts_max + 1;
+            self.part(tail, (kind, of), 0, held, None, &mut gaps)?;
+            return self.gaps(kind, gaps);
+        }
+        match self.filter.devices {
+            Devices::One(device) => self.device(tail, (kind, of), device, 0, &mut gaps)?,
+            Devices::List(devices) => {
+                let mut place = 0;
+                for device in devices {
+                    place = tail.directory.seek(place, *device);
+                    self.device(tail, (kind, of), *device, place, &mut gaps)?;
+                }
+            }
+            Devices::All => {
+                for (place, device) in tail.directory.devices().iter().enumerate() {
+                    if !self.shared.is_erased(*device) {
+                        self.device(tail, (kind, of), *device, place, &mut gaps)?;
+                    }
+                }
+            }
+        }
+        self.gaps(kind, gaps)
+    }
+
+    /// Takes what is known of a device whose place in the directory is `from` or behind.
+    fn device(
+        &mut self,
+        tail: &Tail,
+        of: (ValueKind, &OfColumn),
+        device: DeviceId,
+        from: usize,
+        gaps: &mut Gaps,
+    ) -> Result<(), Error> {
+        let place = tail.directory.seek(from, device);
+        if tail.directory.devices().get(place) != Some(&device) {
+            return Ok(());
+        }
+        let span = tail.directory.span(place);
+        self.part(tail, of, place, span.ts_min..span.ts_max + 1, Some(device), gaps)
+    }
+
+    /// Takes the buckets over all devices, or those of one.
+    fn part(
+        &mut self,
+        tail: &Tail,
+        (kind, of): (ValueKind, &OfColumn),
+        place: usize,
+        held: Range<Millis>,
+        device: Option<DeviceId>,
+        gaps: &mut Gaps,
+    ) -> Result<(), Error> {
+        let (span, kept_from) = (&self.filter.span, self.filter.kept_from);
+        let wanted = span.from.max(kept_from)..span.to;
+        let mut left = Vec::new();
+        // Rows before `kept_from` are past retention, but for those that were received after it.
+        let old = span.from.max(held.start)..kept_from.min(span.to).min(held.end);
+        if !old.is_empty() && tail.has_received() {
+            left.push(old);
+        }
+        let levels: Vec<Buckets<'_>> =
+            of.levels.iter().map(|(level, rollup)| (level.period(), rollup.buckets(place))).collect();
+        let cover = Cover { resolution: self.gather.query.resolution, wanted, held };
+        let (gather, meter, order) = (&mut *self.gather, &mut *self.meter, self.source.order);
+        cover.divide(&levels, &mut left, &mut |level, at| {
+            let bucket = &levels[level].1[at];
+            let start = bucket.start.max(cover.held.start);
+            gather.totals(device, start, &bucket.totals)?;
+            meter.covered(Tier::Hot, bucket.totals.count());
+            match of.levels[level].1.edges().get(at) {
+                Some(edges) if gather.needs.edges => gather.edges(start, kind, edges, order),
+                _ => Ok(()),
+            }
+        })?;
+        if !left.is_empty() {
+            gaps.insert(device, left);
+        }
+        Ok(())
+    }
+
+    /// Reads the rows that are left.
+    fn gaps(&mut self, kind: ValueKind, gaps: Gaps) -> Result<(), Error> {
+        if let [(device, times)] = &gaps.iter().collect::<Vec<_>>()[..]
+            && times.len() <= GAPS_MAX
+        {
+            let devices = device.map_or(self.filter.devices, Devices::One);
+            return times.iter().try_for_each(|times| self.rows(kind, times.clone(), devices, |_, _| true));
+        }
+        let all = || gaps.values().flatten();
+        let (Some(from), Some(to)) = (all().map(|times| times.start).min(), all().map(|times| times.end).max()) else {
+            return Ok(());
+        };
+        let named: Vec<DeviceId> = gaps.keys().copied().flatten().collect();
+        let devices = match &named[..] {
+            [] => self.filter.devices,
+            [device] => Devices::One(*device),
+            _ if matches!(self.filter.devices, Devices::All) => Devices::All,
+            devices => Devices::List(devices),
+        };
+        self.rows(kind, from..to, devices, |device, ts| {
+            let times = gaps.get(&Some(device)).or_else(|| gaps.get(&None));
+            times.is_some_and(|times| {
+                let next = times.partition_point(|times| times.end <= ts);
+                times.get(next).is_some_and(|times| times.contains(&ts))
+            })
+        })
+    }
+
+    fn rows(
+        &mut self,
+        kind: ValueKind,
+        times: Range<Millis>,
+        devices: Devices<'_>,
+        is_left: impl Fn(DeviceId, Millis) -> bool,
+    ) -> Result<(), Error> {
+        let Selection::Metric { name, .. } = self.filter.selection else { return Ok(()) };
+        let filter = Filter {
+            span: Span { from: times.start, to: times.end, tag: None },
+            devices,
+            selection: Selection::Metric { name, kind: Some(kind) },
+            ..self.filter.clone()
+        };
+        let (gather, order) = (&mut *self.gather, self.source.order);
+        self.source.scan(self.shared, &filter, self.meter, &mut |row| {
+            if is_left(row.device, row.key.ts) {
+                gather.row(&row, order)?;
+            }
+            Ok(true)
+        })
+    }
+
+    fn chunk(&mut self, chunk: &Visible) -> Result<bool, Error> {
+        if self.is_by_device() || self.gather.needs.edges || self.shared.is_erased_from_head(&chunk.chunk) {
+            return Ok(false);
+        }
+        let Some(columns) = selected(self.filter, chunk.columns.iter().map(|column| &column.key)) else {
+            return Ok(false);
+        };
+        let spill = chunk.chunk.spill.read().expect("no holder of this lock panics");
+        if spill.keys.iter().any(|key| self.filter.selection.place(key).is_some()) {
+            return Ok(false);
+        }
+        for (number, _) in columns {
+            for page in 0..chunk.len.div_ceil(HEAD_PAGE_ROWS) {
+                self.page(chunk, &chunk.columns[number], page)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a page of a chunk: by its totals if all of it is wanted, else row by row.
+    fn page(&mut self, chunk: &Visible, column: &Column, page: usize) -> Result<(), Error> {
+        let (span, kept_from) = (&self.filter.span, self.filter.kept_from);
+        let resolution = self.gather.query.resolution;
+        if (page + 1) * HEAD_PAGE_ROWS <= chunk.len {
+            let known = chunk.page_totals(column, page);
+            let Some(totals) = &known.totals else { return Ok(()) };
+            let (first, last) = known.ts;
+            if first >= span.to || last < span.from {
+                return Ok(());
+            }
+            let is_wanted = first >= span.from.max(kept_from) && last < span.to;
+            if is_wanted && resolution.bucket(first).contains(&last) {
+                self.meter.covered(Tier::Head, totals.count());
+                return self.gather.totals(None, first, totals);
+            }
+        }
+        self.meter.charge(Tier::Head, chunk.len.min((page + 1) * HEAD_PAGE_ROWS) - page * HEAD_PAGE_ROWS)?;
+        let mut left = Vec::with_capacity(HEAD_PAGE_ROWS);
+        chunk.visit_page(column, page, &mut |row, ts, bits| {
+            let is_kept = ts >= kept_from || chunk.received(row) >= kept_from;
+            if (span.from..span.to).contains(&ts) && is_kept {
+                left.push((ts, bits));
+            }
+        });
+        self.gather.cells(column.key.kind, &left)
+    }
+}
+
+/// The metric's columns, by number, if all of them hold numbers.
+fn selected<'k>(
+    filter: &Filter<'_>,
+    keys: impl Iterator<Item = &'k model::ColumnKey>,
+) -> Option<Vec<(usize, ValueKind)>> {
+    let wanted = keys.enumerate().filter(|(_, key)| filter.selection.place(key).is_some());
+    wanted.map(|(number, key)| (key.kind != ValueKind::Str).then_some((number, key.kind))).collect()
+}
+
+/// What is known of a column, long buckets first.
+struct OfColumn {
+    levels: Vec<(Level, Known)>,
+}
+
+/// A rollup that is there.
+struct Known(Arc<Option<Rollup>>);
+
+impl std::ops::Deref for Known {
+    type Target = Rollup;
+    fn deref(&self) -> &Rollup {
+        self.0.as_ref().as_ref().expect("only rollups that are there are kept")
+    }
+}
+
+impl OfColumn {
+    fn load(block: &Block, tail: &Tail, wanted: impl Iterator<Item = Level>, column: usize) -> Result<Self, Error> {
+        let mut levels = Vec::new();
+        for level in wanted {
+            let rollup = block.rollup(tail, level, column)?;
+            levels.extend(rollup.filter(|rollup| rollup.is_some()).map(|rollup| (level, Known(rollup))));
+        }
+        Ok(Self { levels })
+    }
+}
