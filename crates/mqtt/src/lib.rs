@@ -26,4 +26,4 @@ pub use packet::subscribe::{Filter, Subscribe, Unsubscribe};
 pub use packet::{Qos, Version};
 pub use property::{Properties, Property, PropertyId, Value};
 pub use reason::Reason;
-pub use session::{Ack, Action, Close, Grant, Offer, Publish, Session, SessionState, Step, StoredWill, Topic};
+pub use session::{Ack, Acks, Action, Close, Grant, Offer, Publish, Session, SessionState, Step, StoredWill, Topic};

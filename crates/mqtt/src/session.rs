@@ -17,7 +17,7 @@ mod topics;
 #[cfg(test)]
 mod tests;
 
-pub use ack::Ack;
+pub use ack::{Ack, Acks};
 pub use connect::{Grant, StoredWill};
 pub use offer::Offer;
 pub use publish::{Publish, Topic};

@@ -37,6 +37,37 @@ impl Ack {
     }
 }
 
+/// Acknowledgements that differ only in their packet identifiers, which follow each other: most clients number their
+/// packets so, and one entry in a queue stands for all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Acks {
+    first: Ack,
+    count: u16,
+}
+
+impl From<Ack> for Acks {
+    fn from(ack: Ack) -> Self {
+        Self { first: ack, count: 1 }
+    }
+}
+
+impl Acks {
+    /// Adds `ack` if it is the next one; whether it was.
+    #[inline]
+    pub fn extend(&mut self, ack: Ack) -> bool {
+        // After 65535 comes 1, so a run ends there.
+        let next = Ack { packet_id: self.first.packet_id.wrapping_add(self.count), ..self.first };
+        let follows = ack == next;
+        self.count += u16::from(follows);
+        follows
+    }
+
+    /// How many they are; at least 1.
+    pub fn count(self) -> u16 {
+        self.count
+    }
+}
+
 impl Publish<'_> {
     /// What is owed for the message once it is durable; nothing with QoS 0.
     #[inline]
@@ -51,9 +82,10 @@ impl Publish<'_> {
 }
 
 impl Session {
-    /// Appends an acknowledgement whose time has come: everything that it speaks of is durable.
+    /// Appends acknowledgements whose time has come: everything that they speak of is durable.
     #[inline]
-    pub fn acknowledge(&mut self, ack: Ack, out: &mut Vec<u8>) {
+    pub fn acknowledge(&mut self, acks: impl Into<Acks>, out: &mut Vec<u8>) {
+        let Acks { first: ack, count } = acks.into();
         let (first, completes) = match ack.kind {
             Kind::Acknowledged => (encode::PUBACK, true),
             Kind::Received => (encode::PUBREC, ack.reason.is_failure()),
@@ -62,9 +94,11 @@ impl Session {
             Kind::CompletedUncounted => (encode::PUBCOMP, false),
         };
         if completes {
-            self.in_flight = self.in_flight.saturating_sub(1);
+            self.in_flight = self.in_flight.saturating_sub(u32::from(count));
         }
-        encode::ack(out, first, ack.packet_id, self.version, ack.reason);
+        for number in 0..count {
+            encode::ack(out, first, ack.packet_id + number, self.version, ack.reason);
+        }
     }
 
     /// Refuses a message that was not appended. With MQTT 5 and QoS 1 or 2 the acknowledgement says so, in its turn, and

@@ -42,10 +42,11 @@ fn message_hash(topic: &[u8], payload: &[u8]) -> u128 {
 }
 
 impl Session {
-    /// What almost every packet is: a whole PUBLISH with QoS 0 or 1, without flags and properties. `None`: whatever it is,
-    /// it takes the careful way, which would say the same of this one. Inlined, or the result is copied three times.
+    /// Takes what almost every packet is from the front of `input`: a whole PUBLISH with QoS 0 or 1, without flags and
+    /// properties; with it the bytes that it took. `None`: whatever is there, [`Session::step`] takes it, as it would
+    /// have taken this one. Inlined, or the result is copied three times.
     #[inline(always)]
-    pub(super) fn plain_publish<'a>(&mut self, input: &'a [u8]) -> Option<(usize, Publish<'a>)> {
+    pub fn plain_publish<'a>(&mut self, input: &'a [u8]) -> Option<(usize, Publish<'a>)> {
         let (first, start, len) = match *input {
             [first @ (0x30 | 0x32), low @ 0..0x80, ..] => (first, 2, usize::from(low)),
             [first @ (0x30 | 0x32), low, high @ 1..0x80, ..] => {

@@ -424,3 +424,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn acknowledgements_of_consecutive_identifiers_are_one_run() {
+    let mut session = open(Version::V5);
+    let (mut acks, mut out) = (None::<Acks>, Vec::new());
+    for (packet_id, joins) in [(65534, false), (65535, true), (1, false)] {
+        let packet = publish(Version::V5, Qos::AtLeastOnce, packet_id, "a", "x");
+        let (used, publish) = session.plain_publish(&packet).expect("a plain one");
+        assert_eq!(used, packet.len());
+        let ack = publish.ack().expect("QoS 1");
+        let joined = acks.as_mut().is_some_and(|acks| acks.extend(ack));
+        assert_eq!(joined, joins, "{packet_id}");
+        if !joined && let Some(before) = acks.replace(ack.into()) {
+            assert_eq!(before.count(), 2);
+            session.acknowledge(before, &mut out);
+        }
+    }
+    assert_eq!(out, [0x40, 2, 0xFF, 0xFE, 0x40, 2, 0xFF, 0xFF]);
+    assert_eq!(session.in_flight(), 1, "the last one is not acknowledged yet");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use model::{DeviceId, Format, GroupKey, PayloadKind, SessionKey, TenantId};
-use mqtt::{Ack, Publish, Qos, Session};
+use mqtt::{Acks, Publish, Qos, Session};
 use registry::Durability;
 
 use super::identity::Identity;
@@ -197,8 +197,8 @@ impl Connection {
         self.routes[at] = route;
     }
 
-    /// What `ack` is owed, in `output`.
-    pub fn acknowledge(&mut self, ack: Ack) {
-        self.session.acknowledge(ack, &mut self.output);
+    /// Puts acknowledgements into `output`.
+    pub fn acknowledge(&mut self, acks: Acks) {
+        self.session.acknowledge(acks, &mut self.output);
     }
 }

@@ -10,8 +10,8 @@ use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use model::{Clock, DeviceId, Millis, TenantId, limits};
-use mqtt::{Ack, Offer, Reason};
-use registry::Registry;
+use mqtt::{Ack, Acks, Offer, Reason};
+use registry::{Durability, Registry};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -37,11 +37,22 @@ pub(super) const OVERLOAD_WAIT: Duration = Duration::from_millis(10);
 pub(super) const LISTENER: Token = Token(usize::MAX - 1);
 pub(super) const LISTENER_ANONYMOUS: Token = Token(usize::MAX - 2);
 
-/// An acknowledgement and who waits for it.
+/// Acknowledgements and who waits for them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owed {
     pub to: ConnectionId,
-    pub ack: Ack,
+    pub acks: Acks,
+}
+
+impl Owed {
+    /// Has `ack` leave to `to` once what is in the open batch is durable at this level.
+    #[inline]
+    pub fn add(appender: &mut Appender<Self>, to: ConnectionId, ack: Ack, durability: Durability) {
+        let joined = appender.last_ack(durability).is_some_and(|last| last.to == to && last.acks.extend(ack));
+        if !joined {
+            appender.ack(Self { to, acks: ack.into() }, durability);
+        }
+    }
 }
 
 /// What was taken in since the shared counters were told: they are told once a round, not once a message.
@@ -173,8 +184,10 @@ impl EventLoop {
         if self.overload.flow() == Flow::Paused && self.paused_at.is_some() {
             return OVERLOAD_WAIT;
         }
-        let stalled = !self.appender.has_room(READ_BYTES);
-        if (!self.ready.is_empty() && !stalled) || self.appender.is_due(true) { Duration::ZERO } else { TICK }
+        if !self.ready.is_empty() && self.appender.has_room(READ_BYTES) {
+            return Duration::ZERO;
+        }
+        self.appender.due_in(true).map_or(TICK, |due| due.min(TICK))
     }
 
     fn note_event(&mut self, slot: usize, event: &Event) {
@@ -226,7 +239,7 @@ impl EventLoop {
 
     /// Whether the open batch takes `len` more bytes, if need be after a commit.
     pub(super) fn make_room(&mut self, len: usize) -> bool {
-        if !self.appender.has_room(len) && self.appender.is_due(true) {
+        if !self.appender.has_room(len) && self.appender.can_commit() {
             self.commit();
         }
         self.appender.has_room(len)
@@ -249,13 +262,13 @@ impl EventLoop {
     pub(super) fn release(&mut self) {
         let (connections, dirty) = (&mut self.connections, &mut self.dirty);
         let mut released = 0;
-        self.appender.release(|Owed { to, ack }| {
+        self.appender.release(|Owed { to, acks }| {
             let place = connections.get_mut(to.slot as usize).and_then(Option::as_deref_mut);
             let Some(connection) = place.filter(|connection| connection.id == to && connection.is_open()) else {
                 return;
             };
-            connection.acknowledge(ack);
-            released += 1;
+            connection.acknowledge(acks);
+            released += u64::from(acks.count());
             if !connection.dirty {
                 connection.dirty = true;
                 dirty.push(to);

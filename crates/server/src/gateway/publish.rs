@@ -226,7 +226,7 @@ impl EventLoop {
     /// Acknowledges once everything taken so far is durable at the level of the sender's class.
     pub(super) fn owe(&mut self, id: ConnectionId, ack: Ack) {
         let durability = self.get(id).map_or(Durability::Persisted, |connection| connection.durability);
-        self.appender.ack(Owed { to: id, ack }, durability);
+        Owed::add(&mut self.appender, id, ack, durability);
     }
 
     /// A QoS 2 message was released: PUBCOMP leaves when the log knows it.

@@ -1,10 +1,10 @@
 //! One connection served: its socket is read once, and packet after packet is taken from what is there.
 
-use model::limits;
-use mqtt::Action;
+use model::{PayloadKind, limits};
+use mqtt::{Action, Publish};
 
-use super::connection::{ConnectionId, ReadOutcome, Stage};
-use super::event_loop::{EventLoop, READ_BYTES};
+use super::connection::{ConnectionId, ReadOutcome, Route, Stage};
+use super::event_loop::{EventLoop, Owed, READ_BYTES};
 
 impl EventLoop {
     /// Reads the connection's socket once and takes what is there.
@@ -68,6 +68,12 @@ impl EventLoop {
     pub(super) fn take(&mut self, id: ConnectionId, input: &[u8]) {
         let mut at = 0;
         loop {
+            let (taken, publish) = self.take_run(id, &input[at..]);
+            at += taken;
+            if let Some(publish) = publish {
+                self.publish(id, &publish);
+                continue;
+            }
             let rest = &input[at..];
             let room = self.make_room(rest.len());
             let Some(connection) = self.get(id) else { return };
@@ -97,6 +103,34 @@ impl EventLoop {
                 self.mark_dirty(id);
             }
         }
+    }
+
+    /// Takes what almost all input is: plain messages, one after the other, to where the one before went. Gives back how
+    /// many bytes that was, and the message at their end if it is another one, which [`EventLoop::publish`] takes.
+    fn take_run<'a>(&mut self, id: ConnectionId, input: &'a [u8]) -> (usize, Option<Publish<'a>>) {
+        let open = self.refusal().is_none();
+        let Self { connections, appender, counts, .. } = self;
+        let place = connections.get_mut(id.slot as usize).and_then(Option::as_deref_mut);
+        let Some(connection) = place.filter(|connection| connection.id == id) else { return (0, None) };
+        if !open || !connection.is_open() || connection.refusing || !connection.may_take() {
+            return (0, None);
+        }
+        let mut at = 0;
+        while appender.has_room(input.len() - at) {
+            let Some((used, publish)) = connection.session.plain_publish(&input[at..]) else { break };
+            at += used;
+            let key = match connection.route(publish.topic.slot) {
+                Route::To { key, .. } if publish.topic.name.is_none() && key.kind != PayloadKind::Free => *key,
+                _ => return (at, Some(publish)),
+            };
+            appender.push(key, publish.payload);
+            if let Some(ack) = publish.ack() {
+                Owed::add(appender, id, ack, connection.durability);
+            }
+            counts.received += 1;
+            counts.received_bytes += publish.payload.len() as u64;
+        }
+        (at, None)
     }
 
     pub(super) fn act(&mut self, id: ConnectionId, action: Action<'_>) {

@@ -1,8 +1,9 @@
 //! One owner's open batch and the acknowledgements that wait for it.
 //!
-//! Commit policy *drain*: commit when a commit slot is free and no more input is ready, or at
-//! [`limits::BATCH_COMMIT_BYTES`], or at the age of [`limits::BATCH_COMMIT_WAIT`]. While no slot is free the batch grows
-//! to its limit, then its owner stops reading. It never waits for a minimum: small windows would starve.
+//! Commit policy *drain*: commit when no more input is ready and none of the owner's batches is on its way, or at
+//! [`limits::BATCH_COMMIT_BYTES`], or at the age of [`limits::BATCH_COMMIT_WAIT`]: what comes while a commit is on its way
+//! shares the next one, and a slow disk has several on its way. While no commit slot is free the batch grows to its limit,
+//! then its owner stops reading. It never waits for a minimum: small windows would starve.
 //!
 //! An acknowledgement is a value of the owner's type `A`. It leaves in the order in which it came, and never before the
 //! batch that it came with is durable.
@@ -109,20 +110,44 @@ impl<A> Appender<A> {
         }
     }
 
+    /// The ack of this level that was added last, while it waits for the open batch.
+    #[inline]
+    pub fn last_ack(&mut self, durability: Durability) -> Option<&mut A> {
+        match durability {
+            Durability::Persisted => self.open_acks.last_mut(),
+            Durability::Memory => self.open_early.last_mut(),
+        }
+    }
+
     fn begin(&mut self) {
         if self.open.is_empty() {
             self.open_since = self.clock.monotonic();
         }
     }
 
+    /// Whether there is something to commit and a slot for it.
+    pub fn can_commit(&self) -> bool {
+        !(self.open.is_empty() && self.held_back.is_none()) && self.raw.log().slot_free()
+    }
+
     /// Whether the open batch should be committed now; `idle` says that no more input is ready.
     pub fn is_due(&self, idle: bool) -> bool {
-        if (self.open.is_empty() && self.held_back.is_none()) || !self.raw.log().slot_free() {
-            return false;
+        self.due_in(idle) == Some(Duration::ZERO)
+    }
+
+    /// How long until the open batch should be committed, if nothing else happens until then; `None`: not by itself.
+    pub fn due_in(&self, idle: bool) -> Option<Duration> {
+        if !self.can_commit() {
+            return None;
         }
-        idle || self.held_back.is_some()
-            || self.open.bytes() >= limits::BATCH_COMMIT_BYTES
-            || self.clock.monotonic().saturating_sub(self.open_since) >= limits::BATCH_COMMIT_WAIT
+        let now = (idle && self.waiting.is_empty())
+            || self.held_back.is_some()
+            || self.open.bytes() >= limits::BATCH_COMMIT_BYTES;
+        if now {
+            return Some(Duration::ZERO);
+        }
+        let age = self.clock.monotonic().saturating_sub(self.open_since);
+        Some(limits::BATCH_COMMIT_WAIT.saturating_sub(age))
     }
 
     /// Gives what is open to the log. On an error nothing of it is stored, and its acks will not leave.

@@ -93,17 +93,24 @@ impl Intake {
     pub fn start(raw: Arc<RawLog>, overload: Arc<Overload>, clock: Clock) -> std::io::Result<(Self, IntakeThread)> {
         let (requests, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
         let stop = Arc::new(AtomicBool::new(false));
+        let awaiting = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             // A request counts for itself how long it waits.
             appender: Appender::new(raw.clone(), clock, |_| {}),
             requests: receiver,
             overload: overload.clone(),
+            awaiting: awaiting.clone(),
             stop: stop.clone(),
         };
         let handle = std::thread::Builder::new().name("intake".into()).spawn(move || worker.run())?;
         let thread = handle.thread().clone();
         let woken = thread.clone();
-        let wakes = raw.log().on_durable(Box::new(move || woken.unpark()));
+        let concerned = awaiting.clone();
+        let wakes = raw.log().on_durable(Box::new(move || {
+            if concerned.load(Ordering::Acquire) {
+                woken.unpark();
+            }
+        }));
         Ok((Self { raw, requests, thread, overload }, IntakeThread { stop, handle, _wakes: wakes }))
     }
 
@@ -154,6 +161,8 @@ struct Worker {
     appender: Appender<Answer>,
     requests: mpsc::Receiver<Request>,
     overload: Arc<Overload>,
+    /// Whether commits concern it: the gateway's are many, and waking it for each costs more than its own.
+    awaiting: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 }
 
@@ -174,11 +183,15 @@ impl Worker {
                 self.overload.set(Flow::Stopped, &error.to_string());
                 return;
             }
-            if stopping && !took && self.appender.is_settled() {
-                return;
+            if !took && self.appender.is_settled() {
+                if stopping {
+                    return;
+                }
+                self.awaiting.store(false, Ordering::Release);
             }
-            if !took && !self.appender.is_due(true) {
-                std::thread::park_timeout(IDLE_WAIT);
+            let wait = self.appender.due_in(true).map_or(IDLE_WAIT, |due| due.min(IDLE_WAIT));
+            if !took && !wait.is_zero() {
+                std::thread::park_timeout(wait);
             }
         }
     }
@@ -200,6 +213,7 @@ impl Worker {
         while self.appender.has_room(limits::PAYLOAD_BYTES_MAX) {
             let Ok(request) = self.requests.try_recv() else { break };
             took = true;
+            self.awaiting.store(true, Ordering::Release);
             if self.push(&request.payloads) {
                 self.appender.ack(request.answer, request.durability);
             }

@@ -45,6 +45,12 @@ fn a_batch_is_due_by_idleness_size_or_age() {
     appender.clock.advance(limits::BATCH_COMMIT_WAIT);
     assert!(appender.is_due(false), "old");
     appender.commit().expect("commits");
+    appender.push(key, b"y");
+    assert!(!appender.is_due(true), "the batch before is on its way");
+    assert_eq!(appender.due_in(true), Some(limits::BATCH_COMMIT_WAIT));
+    released(&mut appender);
+    assert!(appender.is_due(true), "it has arrived");
+    appender.commit().expect("commits");
     appender.push(key, &vec![b'x'; limits::BATCH_COMMIT_BYTES]);
     assert!(appender.is_due(false), "large");
 }
