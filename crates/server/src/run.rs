@@ -245,6 +245,7 @@ fn sampler(line: &Line, store: &Store, disk: Arc<dyn Disk>, data: &DataDir, stop
             head_bytes: figures.head_bytes as u64,
             blocks: figures.blocks as u64,
             block_bytes: figures.block_bytes,
+            block_rows: figures.block_rows,
             blocks_damaged: figures.blocks_damaged as u64,
             store_failure: figures.failure,
             free_bytes: disk.free_bytes(&dir).unwrap_or(0),

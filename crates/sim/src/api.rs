@@ -76,6 +76,13 @@ impl Api {
         read_json(success(self.send("GET", path, None)?)?)
     }
 
+    /// `GET path`, as it comes.
+    pub fn text(&self, path: &str) -> Result<String> {
+        let mut response = success(self.send("GET", path, None)?)?;
+        let limited = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        limited.read_to_string().context("the server's answer broke off")
+    }
+
     /// `POST path` with a JSON body, as JSON.
     pub fn post<T: for<'de> Deserialize<'de>>(&self, path: &str, body: &Value) -> Result<T> {
         let body = ("application/json", body.to_string());

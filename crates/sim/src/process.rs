@@ -1,6 +1,8 @@
 //! Processes: their CPU time and memory as the kernel counts them, and a server as a child.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -35,6 +37,48 @@ pub fn memory_bytes(pid: u32) -> Result<(u64, u64)> {
     Ok((now.unwrap_or(0) * 1024, most.unwrap_or(0) * 1024))
 }
 
+/// What a process has used up.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Usage {
+    pub cpu_seconds: f64,
+    /// CPU seconds by the name of the thread, without the number at its end.
+    pub threads: BTreeMap<String, f64>,
+    /// Bytes handed to the disk.
+    pub written_bytes: u64,
+    /// Resident memory now and at most, in bytes.
+    pub memory: u64,
+    pub memory_max: u64,
+}
+
+impl Usage {
+    pub fn of(pid: u32) -> Result<Self> {
+        let (memory, memory_max) = memory_bytes(pid)?;
+        let mut threads = BTreeMap::new();
+        for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+            // A thread may end between the listing and the look at it.
+            let Ok(stat) = std::fs::read_to_string(task?.path().join("stat")) else { continue };
+            let name = stat.split_once('(').and_then(|(_, rest)| Some(rest.rsplit_once(')')?.0));
+            let name = name.unwrap_or_default().trim_end_matches(|end: char| end.is_ascii_digit() || end == '-');
+            *threads.entry(name.to_owned()).or_default() += parse_cpu(&stat).unwrap_or(0.0);
+        }
+        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+        let written_bytes = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap_or(0);
+        Ok(Self { cpu_seconds: cpu_seconds(pid)?, threads, written_bytes, memory, memory_max })
+    }
+
+    /// What was used up since `before`; memory stays as it is.
+    pub fn since(&self, before: &Self) -> Self {
+        let of = |name: &String| before.threads.get(name).copied().unwrap_or(0.0);
+        let threads = self.threads.iter().map(|(name, seconds)| (name.clone(), (seconds - of(name)).max(0.0)));
+        Self {
+            cpu_seconds: self.cpu_seconds - before.cpu_seconds,
+            threads: threads.collect(),
+            written_bytes: self.written_bytes - before.written_bytes,
+            ..*self
+        }
+    }
+}
+
 /// The addresses that a server wrote to `listen.json`.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Listen {
@@ -61,6 +105,18 @@ pub fn admin_key(data: &Path) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
+/// Bytes that the files below `path` take on the disk.
+pub fn directory_bytes(path: &Path) -> Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        // A file may go between the listing and the look at it.
+        let Ok(about) = entry.metadata() else { continue };
+        sum += if about.is_dir() { directory_bytes(&entry.path())? } else { about.blocks() * 512 };
+    }
+    Ok(sum)
+}
+
 /// A running child; killed when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -74,15 +130,28 @@ const START_WAIT_MAX: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(5);
 
 impl Server {
-    /// Starts `binary serve` on free ports with its data in `data` and its log in `data/serve.log`.
-    pub fn start(binary: &Path, data: &Path, extra: &[String], clock: &Clock) -> Result<Self> {
+    /// Starts `binary serve` on free ports with its data in `data` and its log in `data/serve.log`; it gets the extra
+    /// arguments and variables.
+    pub fn start(
+        binary: &Path,
+        data: &Path,
+        extra: &[String],
+        environment: &[(&str, &Path)],
+        clock: &Clock,
+    ) -> Result<Self> {
         std::fs::create_dir_all(data)?;
+        // A server that was killed leaves it.
+        match std::fs::remove_file(data.join("listen.json")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         let log_path = data.join("serve.log");
         let log = File::create(&log_path)?;
         let any = "127.0.0.1:0";
         let mut command = Command::new(binary);
         command.arg("serve").arg("--data").arg(data);
         command.args(["--mqtt", any, "--http", any, "--operations", any]).args(extra);
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
         let give_up = clock.monotonic() + START_WAIT_MAX;
@@ -159,6 +228,20 @@ mod tests {
         assert_eq!(parse_cpu(stat), Some(3.0));
         assert_eq!(parse_cpu("7 (a) S 1"), None);
         assert!(cpu_seconds(std::process::id()).unwrap() >= 0.0);
+    }
+
+    #[test]
+    fn usage_is_of_a_span_and_by_thread() {
+        let usage = |cpu_seconds, gateway, written_bytes| Usage {
+            cpu_seconds,
+            threads: [("gateway".to_owned(), gateway)].into(),
+            written_bytes,
+            memory: 7,
+            memory_max: 9,
+        };
+        assert_eq!(usage(3.0, 2.0, 50).since(&usage(1.0, 0.5, 20)), usage(2.0, 1.5, 30));
+        let own = Usage::of(std::process::id()).unwrap();
+        assert!(own.memory > 0 && !own.threads.is_empty());
     }
 
     #[test]

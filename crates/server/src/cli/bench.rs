@@ -4,22 +4,28 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::Clock;
 use mqtt::{Qos, Version};
-use sim::bench::{self, BenchConfig, BenchReport, Null, Place, Protocol, Step};
+use sim::bench::{self, Bench, BenchConfig, BenchReport, Load, Null, Place, Protocol, Step};
+use sim::load::Times;
 use sim::load::payload::Shape;
 
 use super::output;
 use super::target::{TargetArgs, stop_on_signals};
 use crate::units;
 
+mod suite;
+
 /// Measure what a server acknowledges and makes queryable.
 ///
 /// Without --url and --data it starts a server of its own on free ports, with its data in a directory that is removed
 /// afterwards. With --null it measures first a server that only decodes, acknowledges and discards: the machine's limit.
 /// As fast as the window allows, or with --rate at a pace; then latencies count from when a message was due.
+///
+/// With --suite it measures the whole table: many loads, each in several rounds beside the null server, and compares
+/// them with a baseline.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tidewater bench --null                               16 connections, 100 messages in flight on each
@@ -27,6 +33,7 @@ use crate::units;
   tidewater bench --rate 1000000 --duration 60s
   tidewater bench --devices 100000 --messages 5000000  one API key for all devices
   tidewater bench --http-array 100 --metrics 12
+  tidewater bench --suite --parts ingest,paced         the table, or parts of it
   tidewater bench --data DIR --acked-log run.acked     against a running server; then `tidewater verify`")]
 pub struct Args {
     #[command(flatten)]
@@ -97,6 +104,8 @@ pub struct Args {
     /// Prints JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    suite: suite::SuiteArgs,
     /// Be the null server of another bench.
     #[arg(long, hide = true)]
     null_server: bool,
@@ -123,24 +132,37 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 const DURATION: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(100);
 
 impl Args {
     pub fn run(self) -> Result<()> {
         if self.null_server {
             return sim::null::serve_child(|line| output::line(line));
         }
-        let config = self.bench_config()?;
-        bench::check(&config)?;
         let stop = stop_on_signals()?;
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}")?);
-        let last = Mutex::new((0, Duration::ZERO));
-        let step = |step| bar.set_message(describe(step, &last));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        let outcome = bench::run(&config, &Clock::system(), &stop, &step);
+        let told = Mutex::new(Told::default());
+        let step = |step| bar.set_message(told.lock().expect("no holder of this lock panics").describe(step));
+        let (binary, clock) = (std::env::current_exe()?, Clock::system());
+        let bench = Bench { binary: &binary, clock: &clock, stop: &stop, step: &step };
+        if self.suite.suite {
+            bar.enable_steady_tick(TICK);
+            let outcome = self.suite.run(bench, &self.parent(), self.json, &bar);
+            bar.finish_and_clear();
+            return outcome;
+        }
+        let config = self.bench_config()?;
+        bench::check(&config)?;
+        bar.enable_steady_tick(TICK);
+        let outcome = bench::run(bench, &config);
         bar.finish_and_clear();
-        let report = outcome?;
-        self.print(&report)
+        self.print(&outcome?)
+    }
+
+    /// Where the data of servers goes.
+    fn parent(&self) -> PathBuf {
+        self.dir.clone().unwrap_or_else(std::env::temp_dir)
     }
 
     fn bench_config(&self) -> Result<BenchConfig> {
@@ -148,15 +170,7 @@ impl Args {
             Some(array) => Protocol::Http { array },
             None => Protocol::Mqtt { version: self.mqtt_version, qos: self.qos },
         };
-        let probes = !self.reconnect && !self.probe_interval.is_zero();
-        Ok(BenchConfig {
-            place: self.place()?,
-            null: match (self.null, self.null_only) {
-                (_, true) => Null::Only,
-                (true, false) => Null::Beside,
-                (false, false) => Null::No,
-            },
-            binary: std::env::current_exe().context("this binary cannot be found again to start a server")?,
+        let load = Load {
             protocol,
             connections: self.connections,
             devices: self.devices.unwrap_or(self.connections),
@@ -166,18 +180,29 @@ impl Args {
             shape: self.metrics,
             seed: self.seed,
             with_boot: self.boot,
+            times: Times::Now,
             messages: self.messages,
             duration: self.duration.or(self.messages.is_none().then_some(DURATION)),
             threads: self.threads,
             reconnect: self.reconnect,
+        };
+        let probes = !self.reconnect && !self.probe_interval.is_zero();
+        Ok(BenchConfig {
+            place: self.place()?,
+            null: match (self.null, self.null_only) {
+                (_, true) => Null::Only,
+                (true, false) => Null::Beside,
+                (false, false) => Null::No,
+            },
             acked_log: self.acked_log.clone(),
             probe_interval: probes.then_some(self.probe_interval),
+            load,
         })
     }
 
     fn place(&self) -> Result<Place> {
         if !self.target.is_given() {
-            let parent = self.dir.clone().unwrap_or_else(std::env::temp_dir);
+            let parent = self.parent();
             let config = self.config.iter().flat_map(|file| ["--config".to_owned(), file.display().to_string()]);
             return Ok(Place::Start { parent, extra: config.collect() });
         }
@@ -207,19 +232,33 @@ impl Args {
     }
 }
 
-/// What is going on, with the rate since it was last told.
-fn describe(step: Step, last: &Mutex<(u64, Duration)>) -> String {
-    match step {
-        Step::Starting(what) => format!("starting {what}"),
-        Step::Registering { done, all } => format!("registering devices: {done} of {all}"),
-        Step::Connecting { done, all } => format!("connecting: {done} of {all}"),
-        Step::Running { acked, elapsed } => {
-            let mut last = last.lock().expect("no holder of this lock panics");
-            let (since, before) =
-                (elapsed.saturating_sub(last.1).as_secs_f64(), std::mem::replace(&mut *last, (acked, elapsed)).0);
-            let rate = if since > 0.0 { acked.saturating_sub(before) as f64 / since } else { 0.0 };
-            format!("{:.0} s: {acked} acknowledged, {rate:.0} a second", elapsed.as_secs_f64())
-        }
-        Step::Draining => "waiting until everything is queryable".to_owned(),
+/// What a person was last told.
+#[derive(Default)]
+struct Told {
+    part: Option<String>,
+    acked: u64,
+    elapsed: Duration,
+}
+
+impl Told {
+    /// What is going on, with the rate since it was last told.
+    fn describe(&mut self, step: Step) -> String {
+        let what = match step {
+            Step::Part(part) => {
+                self.part = Some(part);
+                return self.part.clone().unwrap_or_default();
+            }
+            Step::Starting(what) => format!("starting {what}"),
+            Step::Registering { done, all } => format!("registering devices: {done} of {all}"),
+            Step::Connecting { done, all } => format!("connecting: {done} of {all}"),
+            Step::Running { acked, elapsed } => {
+                let since = elapsed.saturating_sub(self.elapsed).as_secs_f64();
+                let rate = if since > 0.0 { acked.saturating_sub(self.acked) as f64 / since } else { 0.0 };
+                (self.acked, self.elapsed) = (acked, elapsed);
+                format!("{:.0} s: {acked} acknowledged, {rate:.0} a second", elapsed.as_secs_f64())
+            }
+            Step::Draining => "waiting until everything is queryable".to_owned(),
+        };
+        self.part.as_ref().map_or(what.clone(), |part| format!("{part}: {what}"))
     }
 }

@@ -18,6 +18,8 @@ pub struct Sample {
     /// Blocks in the catalog, and their bytes.
     pub blocks: u64,
     pub block_bytes: u64,
+    /// Rows in them.
+    pub block_rows: u64,
     /// Blocks that are not served because they are damaged.
     pub blocks_damaged: u64,
     /// Why sealing or merging does not get on, if it does not.

@@ -26,6 +26,8 @@ pub struct Probe {
     credentials: Credentials,
     mqtt: SocketAddr,
     interval: Duration,
+    /// Probes sent so far, by earlier runs too: their seq.
+    sent: u64,
 }
 
 /// What the probes saw.
@@ -44,12 +46,12 @@ const METRIC: &str = "probe";
 
 impl Probe {
     pub fn new(credentials: Credentials, mqtt: SocketAddr, interval: Duration) -> Self {
-        Self { credentials, mqtt, interval }
+        Self { credentials, mqtt, interval, sent: 0 }
     }
 
     /// Probes from when `begun` until `over`, then sends a last one and waits for it.
     pub fn run(
-        &self,
+        &mut self,
         api: &Api,
         clock: &Clock,
         begun: impl Fn() -> bool,
@@ -62,14 +64,14 @@ impl Probe {
         }
         let mut visible = Visible { latency_us: latency_histogram(), all_at: None };
         let mut waiting: VecDeque<(u64, Duration)> = VecDeque::new();
-        let (mut next_due, mut number) = (clock.monotonic(), 0);
+        let mut next_due = clock.monotonic();
         let mut give_up = None;
         loop {
             let now = clock.monotonic();
             if give_up.is_none() && (now >= next_due || over.wanted()) {
-                number += 1;
-                line.send(number, clock.now_ms())?;
-                waiting.push_back((number, if over.wanted() { now } else { next_due }));
+                self.sent += 1;
+                line.send(self.sent, clock.now_ms())?;
+                waiting.push_back((self.sent, if over.wanted() { now } else { next_due }));
                 next_due += self.interval;
                 give_up = over.wanted().then_some(now + wait_max);
             }

@@ -1,13 +1,17 @@
 //! The figures of a bench.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{BenchConfig, Cpu, Protocol, keyed, probe::Visible};
+use super::gauges::Reading;
+use super::probe::Visible;
+use super::{Load, Protocol};
 use crate::load::LoadReport;
 use crate::load::payload::Shape;
-use crate::process;
+use crate::process::Usage;
 
 /// What was measured, on what, and the server beside the null server.
 #[derive(Clone, Debug, Serialize)]
@@ -47,11 +51,57 @@ pub struct Figures {
     pub probe_trouble: Option<String>,
     pub server_cpu_seconds_per_million: Option<f64>,
     pub generator_cpu_seconds_per_million: f64,
-    /// The most memory that the server had in use, in bytes.
+    /// CPU nanoseconds per message of the server's threads, by name.
+    pub server_threads_ns: BTreeMap<String, f64>,
+    /// Bytes that the server handed to the disk, per message.
+    pub written_bytes_per_message: Option<f64>,
+    /// Memory that the server had in use at the end and at most, in bytes.
+    pub server_memory: Option<u64>,
     pub server_memory_max: Option<u64>,
+    /// What the server held while the load ran; none if it was not asked.
+    pub held: Option<Held>,
     pub resent: u64,
     pub refused: u64,
     pub reconnects: u64,
+}
+
+/// What a server held while a load ran, as seen every 100 ms.
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize)]
+pub struct Held {
+    /// Looks at it.
+    pub looks: u64,
+    /// Resident bytes when the load began, half-way and when it ended.
+    pub memory_first: u64,
+    pub memory_middle: u64,
+    pub memory_last: u64,
+    /// Durable bytes of `raw` that were not queryable.
+    pub lag_bytes_max: u64,
+    /// Memory of rows that were not in a block.
+    pub head_bytes_max: u64,
+    /// Looks at which ingest was paused.
+    pub paused: u64,
+    #[serde(skip)]
+    pub generator_seconds: f64,
+}
+
+impl Held {
+    /// Notes a look at a server that says nothing about itself.
+    pub(super) fn look(&mut self, memory: u64, half_over: bool) {
+        if self.looks == 0 {
+            self.memory_first = memory;
+        }
+        if !half_over {
+            self.memory_middle = memory;
+        }
+        self.memory_last = memory;
+        self.looks += 1;
+    }
+
+    pub(super) fn note(&mut self, reading: &Reading) {
+        self.lag_bytes_max = self.lag_bytes_max.max(reading.of("tidewater_lag_bytes") as u64);
+        self.head_bytes_max = self.head_bytes_max.max(reading.of("tidewater_head_bytes") as u64);
+        self.paused += reading.of("tidewater_ingest_held") as u64;
+    }
 }
 
 /// Milliseconds.
@@ -77,8 +127,8 @@ impl Latency {
 }
 
 impl BenchReport {
-    pub(super) fn new(config: &BenchConfig) -> Self {
-        let protocol = match config.protocol {
+    pub(super) fn new(load: &Load) -> Self {
+        let protocol = match load.protocol {
             Protocol::Mqtt { version: mqtt::Version::V3, qos } => format!("MQTT 3.1.1 QoS {}", qos as u8),
             Protocol::Mqtt { version: mqtt::Version::V5, qos } => format!("MQTT 5.0 QoS {}", qos as u8),
             Protocol::Http { array: 1 } => "HTTP, one message a request".to_owned(),
@@ -86,16 +136,16 @@ impl BenchReport {
         };
         Self {
             protocol,
-            connections: config.connections,
-            devices: config.devices,
-            with_key: keyed(config),
-            window: match config.protocol {
+            connections: load.connections,
+            devices: load.devices,
+            with_key: load.keyed(),
+            window: match load.protocol {
                 Protocol::Http { .. } | Protocol::Mqtt { qos: mqtt::Qos::AtMostOnce, .. } => None,
-                Protocol::Mqtt { .. } => Some(config.window),
+                Protocol::Mqtt { .. } => Some(load.window),
             },
-            rate: config.rate,
-            metrics: config.shape.metrics().len(),
-            acknowledged: !matches!(config.protocol, Protocol::Mqtt { qos: mqtt::Qos::AtMostOnce, .. }),
+            rate: load.rate,
+            metrics: load.shape.metrics().len(),
+            acknowledged: load.acknowledged(),
             null: None,
             server: None,
             share_of_null: None,
@@ -130,19 +180,28 @@ impl Figures {
             probe_trouble,
             server_cpu_seconds_per_million: None,
             generator_cpu_seconds_per_million: 0.0,
+            server_threads_ns: BTreeMap::new(),
+            written_bytes_per_message: None,
+            server_memory: None,
             server_memory_max: None,
+            held: None,
             resent: outcome.resent,
             refused: outcome.refused,
             reconnects: outcome.reconnects,
         }
     }
 
-    /// Adds what the run cost.
-    pub(super) fn spent(&mut self, acked: u64, pid: Option<u32>, before: Cpu, after: Cpu) {
-        let per_million = |seconds: f64| seconds * 1e6 / acked.max(1) as f64;
-        self.server_cpu_seconds_per_million = before.0.zip(after.0).map(|(before, after)| per_million(after - before));
-        self.generator_cpu_seconds_per_million = per_million(after.1 - before.1);
-        self.server_memory_max = pid.and_then(|pid| process::memory_bytes(pid).ok()).map(|(_, most)| most);
+    /// Adds what the run cost: what the server used up, if it runs here, and what it held.
+    pub(super) fn spent(&mut self, server: Option<&Usage>, held: Held) {
+        let acked = self.acked.max(1) as f64;
+        self.generator_cpu_seconds_per_million = held.generator_seconds * 1e6 / acked;
+        self.held = (held.looks > 0).then_some(held);
+        let Some(usage) = server else { return };
+        self.server_cpu_seconds_per_million = Some(usage.cpu_seconds * 1e6 / acked);
+        let threads = usage.threads.iter().map(|(name, seconds)| (name.clone(), seconds * 1e9 / acked));
+        self.server_threads_ns = threads.filter(|(_, nanos)| *nanos >= 1.0).collect();
+        self.written_bytes_per_message = Some(usage.written_bytes as f64 / acked);
+        (self.server_memory, self.server_memory_max) = (Some(usage.memory), Some(usage.memory_max));
     }
 }
 
@@ -162,7 +221,7 @@ const fn of_acks(name: &'static str, sent: Option<&'static str>, cell: fn(&Figur
     Line { name, name_unacknowledged: sent, cell }
 }
 
-static LINES: [Line; 18] = [
+static LINES: [Line; 20] = [
     of_acks("messages acknowledged", Some("messages sent"), |figures| Some(thousands(figures.acked as f64))),
     line("messages stored", |figures| Some(thousands(figures.stored? as f64))),
     line("seconds", |figures| Some(format!("{:.2}", figures.seconds))),
@@ -177,11 +236,17 @@ static LINES: [Line; 18] = [
     line("sent to queryable max ms", |figures| Some(three_decimals(figures.queryable?.max_ms))),
     line("server CPU s per million", |figures| Some(three_decimals(figures.server_cpu_seconds_per_million?))),
     line("generator CPU s per million", |figures| Some(three_decimals(figures.generator_cpu_seconds_per_million))),
-    line("server memory max MiB", |figures| Some(thousands(figures.server_memory_max? as f64 / f64::from(1 << 20)))),
+    line("server memory max MiB", |figures| Some(mebibytes(figures.server_memory_max?))),
+    line("server lag max MiB", |figures| Some(mebibytes(figures.held?.lag_bytes_max))),
+    line("server wrote bytes a message", |figures| figures.written_bytes_per_message.map(thousands)),
     line("sent again", |figures| (figures.resent > 0).then(|| thousands(figures.resent as f64))),
     line("refused", |figures| (figures.refused > 0).then(|| thousands(figures.refused as f64))),
     line("reconnects", |figures| (figures.reconnects > 0).then(|| thousands(figures.reconnects as f64))),
 ];
+
+fn mebibytes(bytes: u64) -> String {
+    thousands(bytes as f64 / f64::from(1 << 20))
+}
 
 /// A number with three decimals.
 fn three_decimals(number: f64) -> String {
@@ -269,9 +334,13 @@ mod tests {
     #[test]
     fn cost_is_per_million_acknowledged() {
         let mut figures = Figures::new(&outcome(), Shape::Two, None);
-        figures.spent(2_000_000, None, (Some(1.0), 2.0), (Some(4.0), 3.0));
-        assert_eq!(figures.server_cpu_seconds_per_million, Some(1.5));
+        let threads = [("gateway".to_owned(), 2.0), ("signals".to_owned(), 0.0)].into();
+        let usage = Usage { cpu_seconds: 3.0, threads, written_bytes: 150_000_000, memory: 5, memory_max: 7 };
+        figures.spent(Some(&usage), Held { generator_seconds: 0.5, ..Held::default() });
+        assert_eq!(figures.server_cpu_seconds_per_million, Some(3.0));
         assert_eq!(figures.generator_cpu_seconds_per_million, 0.5);
+        assert_eq!(figures.server_threads_ns, [("gateway".to_owned(), 2000.0)].into());
+        assert_eq!(figures.written_bytes_per_message, Some(150.0));
     }
 
     #[test]

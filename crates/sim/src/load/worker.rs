@@ -28,6 +28,11 @@ const ROUND: Duration = Duration::from_millis(10);
 /// in milliseconds.
 const TICK_RATE: f64 = 20_000.0;
 const TICK: Duration = Duration::from_micros(100);
+/// Events that one turn handles.
+const EVENTS: usize = 1024;
+/// The same in an open loop: what becomes due while acknowledgements are read is late by as much, and a late burst makes
+/// a burst of acknowledgements.
+const PACED_EVENTS: usize = 64;
 /// Portions that one connection may write in one turn.
 const PORTIONS_MAX: usize = 8;
 
@@ -67,6 +72,8 @@ struct Worker<'a> {
     /// Connections that had more to write or read than one turn allows.
     again: Vec<usize>,
     opening: usize,
+    /// The last turn handled all events that there were.
+    drained: bool,
     /// No new messages: what is in flight is waited for.
     ending: bool,
     /// Everything is said: connections end.
@@ -117,6 +124,7 @@ impl<'a> Worker<'a> {
             out: Vec::with_capacity(1 << 20),
             again: Vec::new(),
             opening: 0,
+            drained: true,
             ending: true,
             leaving: false,
             tally: Tally::new(),
@@ -124,7 +132,7 @@ impl<'a> Worker<'a> {
     }
 
     fn run(mut self) -> Result<LoadReport> {
-        let mut events = Events::with_capacity(1024);
+        let mut events = Events::with_capacity(if self.config.rate.is_some() { PACED_EVENTS } else { EVENTS });
         self.connect_all(&mut events)?;
         let start = *self.progress.started.get_or_init(|| self.clock.monotonic());
         for (connection, pace) in self.connections.iter().zip(&mut self.paces) {
@@ -177,7 +185,7 @@ impl<'a> Worker<'a> {
     fn turn(&mut self, events: &mut Events, next_round: &mut Duration) -> Result<Duration> {
         let paced = self.config.rate.is_some() && !self.ending;
         let ticking = paced && self.config.rate.is_some_and(|rate| rate > TICK_RATE);
-        if ticking {
+        if ticking && self.drained {
             std::thread::sleep(TICK);
         }
         let wait = match (ticking || !self.again.is_empty(), paced) {
@@ -190,6 +198,7 @@ impl<'a> Worker<'a> {
             _ => {}
         }
         let now = self.clock.monotonic();
+        self.drained = events.iter().count() < events.capacity();
         for event in events.iter() {
             let place = event.token().0;
             self.step(place, now, event.is_readable() || event.is_error(), event.is_writable())?;

@@ -1,0 +1,62 @@
+//! Connections that say nothing: what each costs in memory.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::cases::{Case, Contender};
+use super::table::rate;
+use super::{Better, Score, Section, SuiteConfig};
+use crate::bench::measure::measure;
+use crate::bench::{Bench, Figures, Step};
+use crate::process;
+
+/// As many as the descriptor limit allows, and no more than there are ports for on one address.
+const CONNECTIONS_MAX: u64 = 28_000;
+/// Descriptors that a server needs beside its connections: files, listeners, the probe.
+const DESCRIPTORS_SPARE: u64 = 1_000;
+const MARGIN: f64 = 0.15;
+
+/// Connects everybody with a device token and lets one message a second through, so that only waiting is measured.
+pub fn run(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
+    let connections =
+        process::raise_descriptor_limit()?.saturating_sub(DESCRIPTORS_SPARE).min(CONNECTIONS_MAX) as usize;
+    let case = Case::new("idle-bytes", "idle", connections, 1).with(|load| {
+        (load.rate, load.duration) = (Some(1.0), Some(Duration::from_secs(2)));
+    });
+    let mut section = Section {
+        title: format!("Idle: {connections} MQTT connections, each with a device token"),
+        headings: vec!["server", "RSS bytes a connection", "connections made/s"],
+        rows: Vec::new(),
+        notes: Vec::new(),
+        scores: Vec::new(),
+        data: json!({"connections": connections}),
+    };
+    let mut contenders = case.subjects(bench, config)?;
+    for contender in &mut contenders {
+        (bench.step)(Step::Part(format!("{connections} idle connections, {}", contender.name)));
+        let before = memory(contender)?;
+        let started = bench.clock.monotonic();
+        let figures = measure(bench, &contender.load, &mut contender.subject, None)?;
+        let connecting = (bench.clock.monotonic() - started).saturating_sub(Duration::from_secs_f64(figures.seconds));
+        let bytes = grown(&figures, before) / connections as f64;
+        let made = connections as f64 / connecting.as_secs_f64();
+        section.rows.push(vec![contender.name.to_owned(), rate(Some(bytes)), rate(Some(made))]);
+        section.data[contender.name] = json!({"bytes": bytes, "made_per_second": made});
+        if contender.subject.keeper.is_some() {
+            let key = case.key.to_owned();
+            section.scores.push(Score { key, value: bytes, better: Better::Lower, margin: MARGIN });
+        }
+    }
+    contenders.into_iter().try_for_each(|contender| contender.subject.end())?;
+    Ok(section)
+}
+
+fn memory(contender: &Contender) -> Result<u64> {
+    Ok(process::memory_bytes(contender.subject.pid.context("the server runs here")?)?.0)
+}
+
+fn grown(figures: &Figures, before: u64) -> f64 {
+    figures.held.unwrap_or_default().memory_last.saturating_sub(before) as f64
+}
