@@ -19,6 +19,10 @@ const START: i64 = 1_700_000_000_000;
 const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(1));
 const BATCH_ROWS: usize = 1000;
 const DEVICES: usize = 1000;
+/// Prime, so that it reaches every device.
+const STRIDE: usize = 999_983;
+/// What every row has beside its values.
+const TAGS: &str = r#"{"line":"A","site":"north"}"#;
 
 fn main() {
     let blocks: usize = std::env::var("BLOCKS").map_or(8, |text| text.parse().expect("BLOCKS is a number"));
@@ -88,16 +92,20 @@ fn device(number: usize) -> DeviceId {
 /// Rows `base..` of a fleet in which every device sends once a second.
 fn batch(layout: &Arc<TableLayout>, signal: Signal, devices: usize, base: usize) -> Rows {
     let mut rows = Rows::new(layout.clone(), START + (base / devices) as i64 * 1000);
-    rows.columns = vec![RowColumn::default(), RowColumn::default()];
+    rows.columns = vec![RowColumn::default(); 2];
+    rows.text.extend_from_slice(TAGS.as_bytes());
     for number in base..base + BATCH_ROWS {
-        let (of_device, at) = (number % devices, (number / devices) as i64);
+        // No fleet sends in the order in which its devices were seen first.
+        let (of_device, at) = ((number % devices * STRIDE) % devices, (number / devices) as i64);
         rows.offset.push(number as u64);
         rows.index.push(0);
         rows.device.push(DeviceIndex(of_device as u32));
         rows.ts.push(START + at * 1000 + (of_device % 1000) as i64);
         rows.seq.push(at as u64);
-        rows.boot.push(0);
-        rows.flags.push(RowFlags(RowFlags::HAS_SEQ));
+        rows.boot.push(3);
+        rows.flags.push(RowFlags(RowFlags::HAS_SEQ | RowFlags::HAS_BOOT));
+        rows.tags.rows.push((number - base) as u32);
+        rows.tags.bits.push(TAGS.len() as u64);
         for metric in 0..2 {
             rows.columns[metric].rows.push((number - base) as u32);
             rows.columns[metric].bits.push(signal.value(of_device, at, metric).to_bits());

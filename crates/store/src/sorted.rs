@@ -150,6 +150,13 @@ impl SortedRows {
         }
     }
 
+    /// The first and the last ts; there are rows.
+    pub fn ts_ends(&self) -> (Millis, Millis) {
+        let first = self.devices.iter().map(|span| self.ts[span.rows.start]).min();
+        let last = self.devices.iter().map(|span| self.ts[span.rows.end - 1]).max();
+        first.zip(last).expect("rows belong to devices")
+    }
+
     /// The keys of all rows.
     pub fn keys(&self) -> Vec<RowKey> {
         let rows = self.len();

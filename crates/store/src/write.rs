@@ -55,8 +55,7 @@ pub fn write_block(
         }
         return Err(Error::Disk { what: "cannot write", path, source });
     }
-    let ts_min = rows.ts.iter().copied().min().expect("a block has rows");
-    let ts_max = rows.ts.iter().copied().max().expect("a block has rows");
+    let (ts_min, ts_max) = rows.ts_ends();
     let received_max = rows.received.values.iter().map(|bits| *bits as i64).max();
     Ok(Entry {
         id,

@@ -24,12 +24,31 @@ pub struct Inserted {
     pub covered: usize,
 }
 
-/// Where a device index points, and its slot in the chunk it was last written to.
-#[derive(Clone, Copy)]
-pub(crate) struct Bound {
-    device: DeviceId,
-    /// By table kind: the chunk (numbered by the writer) and the slot in it.
-    slots: [(u32, u32); 2],
+/// What device indices stand for, and where their devices are in the chunks that they were last written to.
+#[derive(Default)]
+struct Bindings {
+    /// By index and table kind: the chunk (numbered by the writer) and the slot in it. On their own, because each row
+    /// looks here, with a million devices in any order.
+    slots: Vec<[(u32, u32); 2]>,
+    devices: Vec<Option<DeviceId>>,
+    /// Whether an index ever changed its meaning: a device may then have had another index in the same chunk.
+    has_changed: bool,
+}
+
+impl Bindings {
+    fn bind(&mut self, index: DeviceIndex, device: DeviceId) {
+        let at = index.as_usize();
+        if self.devices.len() <= at {
+            self.devices.resize(at + 1, None);
+            self.slots.resize(at + 1, [(0, 0); 2]);
+        }
+        if let Some(before) = self.devices[at].replace(device)
+            && before != device
+        {
+            self.has_changed = true;
+            self.slots[at] = [(0, 0); 2];
+        }
+    }
 }
 
 /// The single owner of a partition's open chunks.
@@ -37,7 +56,7 @@ pub struct Writer {
     shared: Arc<Shared>,
     partition: Partition,
     state: Arc<PartitionState>,
-    bound: Vec<Option<Bound>>,
+    bindings: Bindings,
     tables: Vec<OpenTable>,
     by_table: HashMap<Table, usize>,
     /// Numbers chunks within this writer, so that slots of older chunks are known to be stale; 0 is none.
@@ -58,20 +77,19 @@ impl Writer {
             state: shared.partition(partition),
             shared,
             partition,
-            bound: Vec::new(),
+            bindings: Bindings::default(),
             tables: Vec::new(),
             by_table: HashMap::new(),
             chunk_number: 0,
         }
     }
 
-    /// Says what a device index stands for. A free topic has no rows and is passed over.
+    /// Says what a device index stands for. A source has one index at a time. A free topic has no rows and is passed
+    /// over.
     pub fn bind(&mut self, index: DeviceIndex, source: &Source) {
-        let Some(device) = source.device() else { return };
-        if self.bound.len() <= index.as_usize() {
-            self.bound.resize(index.as_usize() + 1, None);
+        if let Some(device) = source.device() {
+            self.bindings.bind(index, device);
         }
-        self.bound[index.as_usize()] = Some(Bound { device, slots: [(0, 0); 2] });
     }
 
     /// Takes rows in, in the order of `raw`; rows at addresses that the store covers are dropped. They become visible
@@ -110,7 +128,7 @@ impl Writer {
             table.state.change(|view| view.chunks.push(chunk.clone()));
             OpenChunk::new(chunk, self.chunk_number)
         });
-        let to = chunk.write(rows, from, &mut self.bound)?;
+        let to = chunk.write(rows, from, &mut self.bindings)?;
         table.next = (rows.offset[to - 1], rows.index[to - 1] + 1);
         table.dirty = true;
         Ok(to)

@@ -76,8 +76,8 @@ impl Encoder {
         let mut columns = self.columns(rows);
         let of = |fixed: Fixed| schema.column(fixed as usize);
         columns.put_devices(of(Fixed::DeviceId), &rows.devices)?;
-        let ts = ends(rows.ts.iter().copied());
-        columns.put_times(of(Fixed::Ts), &rows.ts, Statistics::int64(ts.0, ts.1, None, Some(0), false))?;
+        let (first, last) = rows.ts_ends();
+        columns.put_times(of(Fixed::Ts), &rows.ts, Statistics::int64(Some(first), Some(last), None, Some(0), false))?;
         let times = ends(rows.received.values.iter().map(|bits| *bits as i64));
         let times = Statistics::int64(times.0, times.1, None, absent(&rows.received, rows), false);
         columns.put_cells(of(Fixed::Received), Layout::Times, &rows.received, times)?;
@@ -90,9 +90,9 @@ impl Encoder {
         let signed = |boot: Option<u64>| boot.map(|boot| boot as i32);
         let boots = Statistics::int32(signed(boots.0), signed(boots.1), None, absent(&rows.boot, rows), false);
         columns.put_cells(of(Fixed::Boot), Layout::ShortIntegers, &rows.boot, boots)?;
-        let buffered = ends(rows.buffered.iter().copied());
-        let buffered_statistics = Statistics::boolean(buffered.0, buffered.1, None, Some(0), false);
-        columns.put_flags(of(Fixed::Buffered), &rows.buffered, buffered_statistics)?;
+        let (all, any) = (!rows.buffered.contains(&false), rows.buffered.contains(&true));
+        let buffered = Statistics::boolean(Some(all), Some(any), None, Some(0), false);
+        columns.put_flags(of(Fixed::Buffered), &rows.buffered, buffered)?;
         columns.put_texts(of(Fixed::Tags), &rows.texts, &rows.tags)
     }
 
@@ -125,10 +125,9 @@ fn absent(cells: &Optional, rows: &SortedRows) -> Option<u64> {
     Some((rows.len() - cells.values.len()) as u64)
 }
 
-fn ends<T: Ord + Copy>(values: impl Iterator<Item = T>) -> (Option<T>, Option<T>) {
-    values.fold((None, None), |(min, max), value| {
-        (Some(min.map_or(value, |min: T| min.min(value))), Some(max.map_or(value, |max: T| max.max(value))))
-    })
+/// The least and the greatest value.
+fn ends<T: Ord>(values: impl Iterator<Item = T> + Clone) -> (Option<T>, Option<T>) {
+    (values.clone().min(), values.max())
 }
 
 /// What the footer says of a metric's column, from the totals that our own section has.

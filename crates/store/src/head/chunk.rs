@@ -83,7 +83,7 @@ impl Chunk {
             last_rows: Cells::new(rows_max, &pool),
             received: Column::new(hidden("received", ValueKind::I64), rows_max, &pool),
             tags: Column::new(hidden("tags", ValueKind::Str), rows_max, &pool),
-            devices: Devices::default(),
+            devices: Devices::new(rows_max, &pool),
             texts: Texts::new(pool.clone()),
             spill: RwLock::default(),
             latest: Mutex::default(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
+use super::devices::IdHash;
 use super::pool::PagePool;
 
 /// Longer strings are hardly ever equal (the data of events): they are not looked up.
@@ -20,7 +21,24 @@ pub struct Texts {
 
 /// The writer's look-up of strings that are there already.
 #[derive(Default)]
-pub struct TextNumbers(HashMap<Arc<str>, u64>);
+pub struct TextNumbers {
+    numbers: HashMap<Arc<str>, u64, IdHash>,
+    /// The string that was asked for last: states and tags often repeat.
+    last: Option<(Arc<str>, u64)>,
+}
+
+impl TextNumbers {
+    fn get(&mut self, text: &str) -> Option<u64> {
+        if let Some((last, number)) = &self.last
+            && **last == *text
+        {
+            return Some(*number);
+        }
+        let (text, number) = self.numbers.get_key_value(text)?;
+        self.last = Some((text.clone(), *number));
+        Some(*number)
+    }
+}
 
 impl Texts {
     pub fn new(pool: Arc<PagePool>) -> Self {
@@ -30,8 +48,8 @@ impl Texts {
     /// The number of `text`, which is added if need be.
     pub fn number(&self, numbers: &mut TextNumbers, text: &str) -> u64 {
         let shared = text.len() <= SHARED_BYTES_MAX;
-        if shared && let Some(number) = numbers.0.get(text) {
-            return *number;
+        if shared && let Some(number) = numbers.get(text) {
+            return number;
         }
         let text: Arc<str> = text.into();
         self.bytes.fetch_add(text.len() + TEXT_OVERHEAD_BYTES, Ordering::Relaxed);
@@ -41,7 +59,7 @@ impl Texts {
         let number = texts.len() as u64 - 1;
         drop(texts);
         if shared {
-            numbers.0.insert(text, number);
+            numbers.numbers.insert(text, number);
         }
         number
     }

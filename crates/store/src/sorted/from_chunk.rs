@@ -31,18 +31,26 @@ pub fn from_chunk(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool, spare: 
 /// The devices, ascending and without the erased ones, and the rank that each row's device has among them.
 fn rank_rows(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool, spare: &mut Spare) -> (Vec<DeviceId>, Vec<u32>) {
     let ids = chunk.chunk.devices.ids();
-    let mut slots: Vec<u32> = (0..ids.len() as u32).filter(|slot| !is_erased(ids[*slot as usize])).collect();
-    slots.sort_unstable_by_key(|slot| ids[*slot as usize]);
+    let kept = (0..).zip(&ids).filter(|(_, id)| !is_erased(**id));
+    // The first half of an id mostly decides, and is at hand while sorting.
+    let half = |id: &DeviceId| u64::from_be_bytes(*id.as_bytes().first_chunk().expect("sixteen bytes"));
+    let mut slots: Vec<(u64, u32)> = kept.map(|(slot, id)| (half(id), slot)).collect();
+    slots.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| ids[a.1 as usize].cmp(&ids[b.1 as usize])));
     let mut by_slot = spare.numbers(ids.len());
     by_slot.resize(ids.len(), LEFT_OUT);
-    for (rank, slot) in slots.iter().enumerate() {
-        by_slot[*slot as usize] = rank as u32;
+    let mut devices: Vec<DeviceId> = Vec::with_capacity(slots.len());
+    for (_, slot) in slots {
+        // A device whose index changed may have two slots.
+        if devices.last() != Some(&ids[slot as usize]) {
+            devices.push(ids[slot as usize]);
+        }
+        by_slot[slot as usize] = devices.len() as u32 - 1;
     }
     let mut ranks = spare.numbers(chunk.len);
     let links = CellPages::new(&chunk.chunk.links, chunk.len);
     ranks.extend(links.cells().map(|link| by_slot[(link >> 32) as usize]));
     spare.give_numbers(by_slot);
-    (slots.into_iter().map(|slot| ids[slot as usize]).collect(), ranks)
+    (devices, ranks)
 }
 
 /// The rows that have a rank, in order; `None` if there are none.
@@ -58,8 +66,8 @@ fn gather(chunk: &Visible, devices: &[DeviceId], ranks: &[u32], spare: &mut Spar
     let devices = spans.map(|(device, span)| (*device, span[0] as usize..span[1] as usize));
     let devices = devices.map(|(device, rows)| DeviceRows { device, rows }).collect();
     let mut gather = Gather { chunk, rows: &order.rows, spare };
-    let facts = gather.facts();
     let columns = gather.columns();
+    let facts = gather.facts();
     let rows = SortedRows {
         devices,
         ts,
@@ -71,9 +79,17 @@ fn gather(chunk: &Visible, devices: &[DeviceId], ranks: &[u32], spare: &mut Spar
         columns,
         texts: gather.texts(),
     };
-    spare.give_words(facts);
+    if let Facts::Each(facts) = facts {
+        spare.give_words(facts);
+    }
     order.give_back(spare);
     Some(rows)
+}
+
+/// Boot and flags of rows in order.
+enum Facts {
+    Same(u64),
+    Each(Vec<u64>),
 }
 
 /// Picks the cells of a chunk in the order of rows.
@@ -84,41 +100,65 @@ struct Gather<'a> {
 }
 
 impl Gather<'_> {
-    fn facts(&mut self) -> Vec<u64> {
+    /// Mostly a fleet's rows all say the same, and one look in the order of arrival is cheaper than picking.
+    fn facts(&mut self) -> Facts {
         let pages = CellPages::new(&self.chunk.chunk.facts, self.chunk.len);
+        let first = pages.get(self.rows[0]);
+        if pages.cells().all(|facts| facts == first) {
+            return Facts::Same(first);
+        }
         let mut facts = self.spare.words(self.rows.len());
         facts.extend(self.rows.iter().map(|row| pages.get(*row)));
-        facts
+        Facts::Each(facts)
     }
 
-    fn boot(&mut self, facts: &[u64]) -> Optional {
-        self.flagged(RowFlags::HAS_BOOT, facts, |at| facts[at] >> 32)
+    fn boot(&mut self, facts: &Facts) -> Optional {
+        match facts {
+            Facts::Same(facts) => {
+                let boot = *facts >> 32;
+                self.same(has(*facts, RowFlags::HAS_BOOT), |_| boot)
+            }
+            Facts::Each(facts) => self.flagged(RowFlags::HAS_BOOT, facts, |at| facts[at] >> 32),
+        }
     }
 
-    fn seq(&mut self, facts: &[u64]) -> Optional {
+    fn seq(&mut self, facts: &Facts) -> Optional {
         let (pages, rows) = (CellPages::new(&self.chunk.chunk.seq, self.chunk.len), self.rows);
-        self.flagged(RowFlags::HAS_SEQ, facts, |at| pages.get(rows[at]))
+        let seq = |at: usize| pages.get(rows[at]);
+        match facts {
+            Facts::Same(facts) => self.same(has(*facts, RowFlags::HAS_SEQ), seq),
+            Facts::Each(facts) => self.flagged(RowFlags::HAS_SEQ, facts, seq),
+        }
     }
 
-    fn buffered(&mut self, facts: &[u64]) -> Vec<bool> {
-        let mut buffered = self.spare.flags(facts.len());
-        buffered.extend(facts.iter().map(|facts| has(*facts, RowFlags::BUFFERED)));
+    fn buffered(&mut self, facts: &Facts) -> Vec<bool> {
+        let mut buffered = self.spare.flags(self.rows.len());
+        match facts {
+            Facts::Same(facts) => buffered.resize(self.rows.len(), has(*facts, RowFlags::BUFFERED)),
+            Facts::Each(facts) => buffered.extend(facts.iter().map(|facts| has(*facts, RowFlags::BUFFERED))),
+        }
         buffered
     }
 
-    /// A column that is present where a flag is set: mostly everywhere or nowhere.
-    fn flagged(&mut self, flag: u8, facts: &[u64], value: impl Fn(usize) -> u64) -> Optional {
-        let count = facts.iter().filter(|facts| has(**facts, flag)).count();
-        if count == 0 {
+    /// A column that is present everywhere or nowhere.
+    fn same(&mut self, is_present: bool, value: impl Fn(usize) -> u64) -> Optional {
+        if !is_present {
             return Optional::none();
         }
-        let mut values = self.spare.words(count);
-        if count == facts.len() {
-            values.extend((0..count).map(value));
-            return Optional { present: Present::All, values };
+        let mut values = self.spare.words(self.rows.len());
+        values.extend((0..self.rows.len()).map(value));
+        Optional { present: Present::All, values }
+    }
+
+    /// A column that is present where a flag is set.
+    fn flagged(&mut self, flag: u8, facts: &[u64], value: impl Fn(usize) -> u64) -> Optional {
+        let count = facts.iter().filter(|facts| has(**facts, flag)).count();
+        if count == 0 || count == facts.len() {
+            return self.same(count > 0, value);
         }
         let mut present = self.spare.numbers(count);
         present.extend((0..).zip(facts).filter(|(_, facts)| has(**facts, flag)).map(|(at, _)| at));
+        let mut values = self.spare.words(count);
         values.extend(present.iter().map(|at| value(*at as usize)));
         Optional { present: Present::Rows(present), values }
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::limits::{COLUMNS_PER_BLOCK_MAX, HEAD_PAGE_ROWS};
-use model::{ColumnKey, DeviceId, Offset, RowColumn, Rows, TableKind, TableLayout, ValueKind};
+use model::{ColumnKey, DeviceIndex, Offset, RowColumn, Rows, TableKind, TableLayout, ValueKind};
 
-use super::Bound;
+use super::Bindings;
 use crate::error::Error;
 use crate::head::{Chunk, Column, SpillCell, TEXT_BYTES_MAX, TextNumbers};
 use crate::key::is_received_apart;
@@ -75,7 +75,7 @@ impl OpenChunk {
     }
 
     /// Writes rows from `from` on, up to the end of the page that is being filled, and returns the row behind them.
-    pub fn write(&mut self, rows: &Rows, from: usize, bound: &mut [Option<Bound>]) -> Result<usize, Error> {
+    pub fn write(&mut self, rows: &Rows, from: usize, bindings: &mut Bindings) -> Result<usize, Error> {
         let (page, at) = (self.len / HEAD_PAGE_ROWS, self.len % HEAD_PAGE_ROWS);
         let room = (HEAD_PAGE_ROWS - at).min(self.chunk.rows_max() - self.len);
         let to = rows.len().min(from + room);
@@ -83,7 +83,7 @@ impl OpenChunk {
         let full = |has_room: bool| if has_room { Ok(()) } else { Err(Error::HeadFull) };
         full(!self.chunk.is_head_over() && self.chunk.ensure(page))?;
         full(self.find_columns(rows, page, from, to))?;
-        self.find_slots(rows, page, from, to, bound)?;
+        self.find_slots(page, &rows.device[from..to], bindings)?;
 
         let chunk = &*self.chunk;
         fill(&chunk.ts.page(page)[at..], from..to, |row| rows.ts[row] as u64);
@@ -97,28 +97,40 @@ impl OpenChunk {
     }
 
     /// Finds the device slot of each row and leaves it in the row's link. A device costs a look-up once per chunk.
-    fn find_slots(
-        &mut self,
-        rows: &Rows,
-        page: usize,
-        from: usize,
-        to: usize,
-        bound: &mut [Option<Bound>],
-    ) -> Result<(), Error> {
+    fn find_slots(&self, page: usize, devices: &[DeviceIndex], bindings: &mut Bindings) -> Result<(), Error> {
         let kind = match self.chunk.table.kind {
             TableKind::Readings => 0,
             TableKind::Events => 1,
         };
         let links = &self.chunk.links.page(page)[self.len % HEAD_PAGE_ROWS..];
-        for (link, index) in links.iter().zip(&rows.device[from..to]) {
-            let bound = bound.get_mut(index.as_usize()).and_then(Option::as_mut).ok_or(Error::Unbound(*index))?;
-            let cached = &mut bound.slots[kind];
-            if cached.0 != self.number {
-                *cached = (self.number, new_slot(&self.chunk, bound.device)?);
-            }
-            link.store(u64::from(cached.1) << 32, Ordering::Relaxed);
+        for (link, index) in links.iter().zip(devices) {
+            let cached = bindings.slots.get(index.as_usize()).ok_or(Error::Unbound(*index))?[kind];
+            let slot = if cached.0 == self.number { cached.1 } else { self.add_slot(*index, kind, bindings)? };
+            link.store(u64::from(slot) << 32, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// The slot of a device that this chunk has not seen through this index yet.
+    #[cold]
+    fn add_slot(&self, index: DeviceIndex, kind: usize, bindings: &mut Bindings) -> Result<u32, Error> {
+        let device = bindings.devices[index.as_usize()].ok_or(Error::Unbound(index))?;
+        let devices = &self.chunk.devices;
+        let known = if bindings.has_changed { devices.slot(device) } else { None };
+        let slot = match known {
+            Some(slot) => slot,
+            None => {
+                // The cell is made first: a slot that readers can find has it.
+                let slot = devices.len();
+                if !self.chunk.last_rows.ensure(slot / HEAD_PAGE_ROWS) {
+                    return Err(Error::HeadFull);
+                }
+                self.chunk.last_rows.set_release(slot, 0);
+                devices.add(device).ok_or(Error::HeadFull)?
+            }
+        };
+        bindings.slots[index.as_usize()][kind] = (self.number, slot);
+        Ok(slot)
     }
 
     /// Chains each row to its device's previous one.
@@ -230,20 +242,6 @@ impl OpenChunk {
             page.set(base + row - from, rows.received as u64);
         }
     }
-}
-
-/// The slot of a device that this chunk's writer has not seen through this index yet.
-fn new_slot(chunk: &Chunk, device: DeviceId) -> Result<u32, Error> {
-    if let Some(slot) = chunk.devices.slot(device) {
-        return Ok(slot);
-    }
-    // The cell is made first: a slot that readers can find has it.
-    if !chunk.last_rows.ensure(chunk.devices.len() / HEAD_PAGE_ROWS) {
-        return Err(Error::HeadFull);
-    }
-    let slots = chunk.devices.len();
-    chunk.last_rows.set_release(slots, 0);
-    Ok(chunk.devices.slot_or_new(device))
 }
 
 fn fill(cells: &[AtomicU64], rows: Range<usize>, value: impl Fn(usize) -> u64) {

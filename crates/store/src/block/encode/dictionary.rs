@@ -35,16 +35,17 @@ impl Dictionary {
         self.clear();
         self.cells.reserve_exact(cells.len());
         let mut steps = cells.len() * STEPS_PER_CELL_MAX;
-        let mut last = None;
         for value in cells {
-            let number = match last {
-                Some((same, number)) if same == value => number,
-                _ => {
-                    let Some(number) = self.number(value, &mut steps) else { return false };
-                    number
+            let mut at = self.slot_of(value);
+            let number = loop {
+                match self.slots[at].checked_sub(1) {
+                    None => break self.add(value, at),
+                    Some(number) if self.values[number as usize] == value => break number,
+                    Some(_) if steps == 0 => return false,
+                    Some(_) => at = (at + 1) & (self.slots.len() - 1),
                 }
+                steps -= 1;
             };
-            last = Some((value, number));
             self.cells.push(number);
             if self.values.len() > distinct_max {
                 return false;
@@ -53,23 +54,15 @@ impl Dictionary {
         true
     }
 
-    /// The number of a value; `None` once no steps are left.
-    fn number(&mut self, value: u64, steps: &mut usize) -> Option<u32> {
-        let mut at = self.slot_of(value);
-        loop {
-            match self.slots[at].checked_sub(1) {
-                None => break,
-                Some(number) if self.values[number as usize] == value => return Some(number),
-                Some(_) => at = (at + 1) & (self.slots.len() - 1),
-            }
-            *steps = steps.checked_sub(1)?;
-        }
+    /// Adds a value to a free slot; returns its number.
+    #[cold]
+    fn add(&mut self, value: u64, at: usize) -> u32 {
         self.values.push(value);
         self.slots[at] = self.values.len() as u32;
         if self.values.len() * 2 > self.slots.len() {
             self.grow();
         }
-        Some(self.values.len() as u32 - 1)
+        self.values.len() as u32 - 1
     }
 
     fn slot_of(&self, value: u64) -> usize {
