@@ -32,6 +32,7 @@ use crate::query::scan::Filter;
 
 mod cache;
 mod columns;
+mod decode;
 mod directory;
 mod encode;
 mod file;
@@ -73,7 +74,9 @@ impl Block {
 
     /// The opened block, from the cache or from the disk.
     pub fn open(&self) -> Result<Arc<Tail>, Error> {
-        self.cache.get_or_load(self.entry.id, Part::Tail, || Tail::open(&*self.disk, &self.path, &self.entry))
+        let decoders = || self.cache.decoders.clone();
+        let open = || Tail::open(&*self.disk, &self.path, &self.entry, decoders());
+        self.cache.get_or_load(self.entry.id, Part::Tail, open)
     }
 
     /// The latest section of the opened block, from the cache or from the disk; `None` if the rows have to be read.

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::decode::Decoders;
 use super::rollup::Level;
 use crate::error::Error;
 
@@ -39,6 +40,8 @@ impl<T: Cached> Cached for Option<T> {
 
 /// The cache. What goes is what was used longest ago.
 pub struct Cache {
+    /// What reads the pages of all blocks.
+    pub decoders: Arc<Decoders>,
     inner: Mutex<Inner>,
     bytes_max: usize,
 }
@@ -59,7 +62,7 @@ struct Kept {
 
 impl Cache {
     pub fn new(bytes_max: usize) -> Self {
-        Self { inner: Mutex::default(), bytes_max }
+        Self { decoders: Arc::default(), inner: Mutex::default(), bytes_max }
     }
 
     /// A part of the block `id`. It is loaded outside of the lock: two readers may load it at once, and one is kept.

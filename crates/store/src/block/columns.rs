@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::{ColumnKey, ValueKind};
+use parquet::basic::Type as PhysicalType;
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
@@ -12,6 +13,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::decode::{Cells, Decoder, Stored, Undecoded};
 use super::schema::Fixed;
 use super::tail::Tail;
 use crate::error::Error;
@@ -20,13 +22,15 @@ use crate::sorted::{DeviceRows, Optional, Present, SortedRows};
 /// Reads columns of a block, and gathers their strings.
 pub struct Reader<'a> {
     tail: &'a Tail,
+    /// From the first page on.
+    decoder: Option<Box<Decoder>>,
     texts: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u64>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(tail: &'a Tail) -> Self {
-        Self { tail, texts: Vec::new(), numbers: HashMap::new() }
+        Self { tail, decoder: None, texts: Vec::new(), numbers: HashMap::new() }
     }
 
     /// The number of a string, whether it was read or not.
@@ -39,20 +43,21 @@ impl<'a> Reader<'a> {
         &self.texts[number as usize]
     }
 
-    pub fn ts(&self, rows: Range<usize>) -> Result<Vec<i64>, Error> {
-        self.read::<Int64Type>(Fixed::Ts as usize, rows).map(|(_, values)| values)
+    pub fn ts(&mut self, rows: Range<usize>) -> Result<Vec<i64>, Error> {
+        let cells = self.cells(Fixed::Ts as usize, rows)?;
+        Ok(cells.values.into_iter().map(|bits| bits as i64).collect())
     }
 
-    pub fn received(&self, rows: Range<usize>) -> Result<Optional, Error> {
-        self.cells::<Int64Type>(Fixed::Received as usize, rows, |value| value as u64)
+    pub fn received(&mut self, rows: Range<usize>) -> Result<Optional, Error> {
+        self.cells(Fixed::Received as usize, rows)
     }
 
-    pub fn seq(&self, rows: Range<usize>) -> Result<Optional, Error> {
-        self.cells::<Int64Type>(Fixed::Seq as usize, rows, |value| value as u64)
+    pub fn seq(&mut self, rows: Range<usize>) -> Result<Optional, Error> {
+        self.cells(Fixed::Seq as usize, rows)
     }
 
-    pub fn boot(&self, rows: Range<usize>) -> Result<Optional, Error> {
-        self.cells::<Int32Type>(Fixed::Boot as usize, rows, |value| u64::from(value as u32))
+    pub fn boot(&mut self, rows: Range<usize>) -> Result<Optional, Error> {
+        self.cells(Fixed::Boot as usize, rows)
     }
 
     pub fn tags(&mut self, rows: Range<usize>) -> Result<Optional, Error> {
@@ -62,9 +67,7 @@ impl<'a> Reader<'a> {
     /// A metric's column, by its position among all columns.
     pub fn metric(&mut self, column: usize, kind: ValueKind, rows: Range<usize>) -> Result<Optional, Error> {
         match kind {
-            ValueKind::F64 => self.cells::<DoubleType>(column, rows, f64::to_bits),
-            ValueKind::I64 => self.cells::<Int64Type>(column, rows, |value| value as u64),
-            ValueKind::Bool => self.cells::<BoolType>(column, rows, u64::from),
+            ValueKind::F64 | ValueKind::I64 | ValueKind::Bool => self.cells(column, rows),
             ValueKind::Str => self.texts(column, rows),
         }
     }
@@ -89,10 +92,10 @@ impl<'a> Reader<'a> {
             boot: self.boot(rows.clone())?,
             seq: self.seq(rows.clone())?,
             received: self.received(rows.clone())?,
-            buffered: self.read::<BoolType>(Fixed::Buffered as usize, rows.clone())?.1,
+            buffered: self.buffered(rows.clone())?,
             tags: self.tags(rows)?,
             columns,
-            texts: self.texts,
+            texts: std::mem::take(&mut self.texts),
         })
     }
 
@@ -120,16 +123,81 @@ impl<'a> Reader<'a> {
         Ok(Optional { present: present(&levels, count), values: numbers })
     }
 
-    fn cells<T: DataType>(
+    fn buffered(&mut self, rows: Range<usize>) -> Result<Vec<bool>, Error> {
+        let cells = self.cells(Fixed::Buffered as usize, rows)?;
+        Ok(cells.values.into_iter().map(|bits| bits != 0).collect())
+    }
+
+    /// Cells of a column of numbers.
+    pub(super) fn cells(&mut self, column: usize, rows: Range<usize>) -> Result<Optional, Error> {
+        if rows.is_empty() || self.tail.is_absent(column) {
+            return Ok(Optional::none());
+        }
+        match self.decode(column, rows.clone())? {
+            Some(cells) => Ok(cells),
+            None => self.cells_otherwise(column, rows),
+        }
+    }
+
+    /// `None` if the column is laid out in a way that only the `parquet` crate's readers know.
+    fn decode(&mut self, column: usize, rows: Range<usize>) -> Result<Option<Optional>, Error> {
+        let tail = self.tail;
+        let group = tail.metadata.row_group(0);
+        let (chunk, schema) = (group.column(column), group.schema_descr().column(column));
+        let of = Stored {
+            physical: chunk.column_type(),
+            compression: chunk.compression(),
+            optional: schema.max_def_level() > 0,
+        };
+        let pages = self.pages(column)?;
+        let first = pages.partition_point(|page| page.first_row_index as usize <= rows.start).saturating_sub(1);
+        let end = pages.partition_point(|page| (page.first_row_index as usize) < rows.end);
+        let parts = self.read_pages(chunk, &pages[..end], first)?;
+        let mut cells = Cells::with_capacity(rows.len());
+        let decoder = self.decoder.get_or_insert_with(|| tail.decoders.take());
+        let mut decode = || {
+            let mut bytes = &parts[parts.len() - 1].1[..];
+            let dictionary_at = chunk.byte_range().0;
+            if dictionary_at < pages[0].offset as u64 {
+                let dictionary_end = pages[0].offset as usize - dictionary_at as usize;
+                let (dictionary, rest) = parts[0].1.split_at_checked(dictionary_end).ok_or(Undecoded::Damaged)?;
+                decoder.dictionary(dictionary, of)?;
+                if first == 0 {
+                    bytes = rest;
+                }
+            }
+            for at in first..end {
+                let start = pages[at].first_row_index as usize;
+                let next = pages.get(at + 1).map_or(tail.directory.rows(), |next| next.first_row_index as usize);
+                let wanted = rows.start.max(start) - start..rows.end.min(next) - start;
+                bytes = decoder.page(bytes, of, wanted, &mut cells)?;
+            }
+            if cells.rows() == rows.len() { Ok(()) } else { Err(Undecoded::Damaged) }
+        };
+        match decode() {
+            Ok(()) => Ok(Some(cells.finish())),
+            Err(Undecoded::Unknown) => Ok(None),
+            Err(Undecoded::Damaged) => Err(self.unreadable(column, "a page is not what its header says")),
+        }
+    }
+
+    pub(super) fn cells_otherwise(&self, column: usize, rows: Range<usize>) -> Result<Optional, Error> {
+        match self.tail.metadata.row_group(0).column(column).column_type() {
+            PhysicalType::DOUBLE => self.cells_as::<DoubleType>(column, rows, f64::to_bits),
+            PhysicalType::INT64 => self.cells_as::<Int64Type>(column, rows, |value| value as u64),
+            PhysicalType::INT32 => self.cells_as::<Int32Type>(column, rows, |value| u64::from(value as u32)),
+            PhysicalType::BOOLEAN => self.cells_as::<BoolType>(column, rows, u64::from),
+            _ => Err(self.unreadable(column, "a column of numbers is of another type")),
+        }
+    }
+
+    fn cells_as<T: DataType>(
         &self,
         column: usize,
         rows: Range<usize>,
         bits: impl Fn(T::T) -> u64,
     ) -> Result<Optional, Error> {
         let count = rows.len();
-        if self.tail.is_absent(column) {
-            return Ok(Optional::none());
-        }
         let (levels, values) = self.read::<T>(column, rows)?;
         Ok(Optional { present: present(&levels, count), values: values.into_iter().map(bits).collect() })
     }
@@ -168,8 +236,9 @@ impl<'a> Reader<'a> {
         Ok(ColumnReaderImpl::new(group.schema_descr().column(column), Box::new(reader)))
     }
 
-    fn pages(&self, column: usize) -> Result<&[PageLocation], Error> {
-        let index = self.tail.metadata.offset_index().and_then(|index| index.first()?.get(column));
+    fn pages(&self, column: usize) -> Result<&'a [PageLocation], Error> {
+        let tail: &'a Tail = self.tail;
+        let index = tail.metadata.offset_index().and_then(|index| index.first()?.get(column));
         let pages = index.map(|index| index.page_locations().as_slice()).filter(|pages| !pages.is_empty());
         pages.ok_or_else(|| self.unreadable(column, "a column has no page"))
     }
@@ -200,6 +269,12 @@ impl<'a> Reader<'a> {
     fn unreadable(&self, column: usize, what: &str) -> Error {
         let at = self.tail.metadata.row_group(0).column(column).byte_range().0;
         self.tail.damaged(at, what)
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.decoder.take().into_iter().for_each(|decoder| self.tail.decoders.give_back(decoder));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use model::wire::{Reader, Short};
@@ -9,6 +10,7 @@ use model::{ColumnKey, Disk, DiskFile, OpenMode};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::cache::Cached;
+use super::decode::Decoders;
 use super::directory::Directory;
 use super::file::{ReadError, Window, read_checked};
 use super::latest::Latest;
@@ -28,6 +30,8 @@ pub struct Tail {
     pub columns: Vec<ColumnStatistics>,
     latest: Option<[u64; 2]>,
     rollups: Option<[u64; 2]>,
+    /// For whoever reads pages.
+    pub decoders: Arc<Decoders>,
     file: Box<dyn DiskFile>,
     len: u64,
     checks: Vec<u32>,
@@ -37,7 +41,7 @@ pub struct Tail {
 
 impl Tail {
     /// Opens and checks. A file that is missing, of another length, or not what was written is [`Error::Corrupt`].
-    pub fn open(disk: &dyn Disk, path: &Path, entry: &Entry) -> Result<Self, Error> {
+    pub fn open(disk: &dyn Disk, path: &Path, entry: &Entry, decoders: Arc<Decoders>) -> Result<Self, Error> {
         let damaged = |at: u64, what: &str| Error::Corrupt { path: path.to_owned(), at, what: what.to_owned() };
         let failed = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::NotFound => damaged(0, "the file is missing"),
@@ -62,6 +66,7 @@ impl Tail {
             columns: Vec::new(),
             latest: parsed.latest,
             rollups: parsed.rollups,
+            decoders,
             file,
             len,
             checks: parsed.checks,
@@ -105,6 +110,11 @@ impl Tail {
         let chunk = self.metadata.row_group(0).column(column);
         let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
         nulls == Some(self.directory.rows() as u64)
+    }
+
+    /// The position of a metric's column among all.
+    pub fn position(&self, column: usize) -> usize {
+        Fixed::ALL.len() + column
     }
 
     /// The position, among all columns, of those metrics' columns that are wanted.

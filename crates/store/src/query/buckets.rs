@@ -10,6 +10,7 @@ use super::{Budget, Devices, Meter, SourceRead, Span, Value};
 use crate::error::Error;
 use crate::store::Shared;
 
+mod cells;
 mod cover;
 mod gather;
 mod rolled_up;

@@ -37,8 +37,20 @@ fn round_trip(encoder: &mut Encoder, rows: &SortedRows) -> SortedRows {
         tail_at: encoded.tail_at,
         tail_crc: encoded.tail_crc,
     };
-    let tail = Tail::open(&disk, path, &entry).unwrap();
+    let tail = Tail::open(&disk, path, &entry, Arc::default()).unwrap();
+    compare_readers(&tail, rows.len());
     Reader::new(&tail).rows(0..rows.len()).unwrap()
+}
+
+/// Our own decoder gives what the `parquet` crate's readers do, whichever rows are asked for.
+fn compare_readers(tail: &Tail, rows: usize) {
+    let numbers = tail.find_columns(|key| key.kind != ValueKind::Str).map(|(at, _)| at);
+    for column in (1..6).chain(numbers).filter(|column| !tail.is_absent(*column)) {
+        for wanted in [0..rows, rows / 3..rows - rows / 4, rows - 1..rows, rows / 2..rows / 2 + 1] {
+            let ours = Reader::new(tail).cells(column, wanted.clone()).unwrap();
+            assert_eq!(ours, Reader::new(tail).cells_otherwise(column, wanted.clone()).unwrap(), "{column} {wanted:?}");
+        }
+    }
 }
 
 /// The cells of a column as they would be printed, so that strings compare by what they say.

@@ -92,20 +92,22 @@ impl<'a> Gather<'a> {
         Ok(())
     }
 
-    /// Takes cells of numbers in, for totals over all devices.
-    pub fn cells(&mut self, kind: ValueKind, cells: &[(Millis, u64)]) -> Result<(), Error> {
-        let resolution = self.query.resolution;
-        let mut of_bucket = Vec::new();
-        let mut left = cells;
-        while let Some((ts, _)) = left.first() {
-            let bucket = resolution.bucket(*ts);
-            let same = left.iter().take_while(|(ts, _)| bucket.contains(ts)).count();
-            of_bucket.clear();
-            of_bucket.extend(left[..same].iter().map(|(_, bits)| *bits));
-            if let Some(totals) = Totals::of(kind, &of_bucket) {
-                self.totals(None, *ts, &totals)?;
+    /// Takes cells of numbers in, with the ts of each, of one device or of several.
+    pub fn cells(
+        &mut self,
+        device: Option<DeviceId>,
+        kind: ValueKind,
+        mut ts: &[Millis],
+        mut cells: &[u64],
+    ) -> Result<(), Error> {
+        while let Some(first) = ts.first() {
+            let bucket = self.query.resolution.bucket(*first);
+            let same = ts.iter().position(|ts| !bucket.contains(ts)).unwrap_or(ts.len());
+            let (of_bucket, others) = cells.split_at(same);
+            if let Some(totals) = Totals::of(kind, of_bucket) {
+                self.totals(device, *first, &totals)?;
             }
-            left = &left[same..];
+            (ts, cells) = (&ts[same..], others);
         }
         Ok(())
     }

@@ -8,20 +8,32 @@ use model::limits::HEAD_PAGE_ROWS;
 use model::{DeviceId, Millis, ValueKind};
 
 use super::Resolution;
+use super::cells::{CellsOf, Wanted};
 use super::cover::{Buckets, Cover};
 use super::gather::Gather;
-use crate::block::{Block, Level, Rollup, Tail};
+use crate::block::{Block, Level, Rollup, Span, Tail};
 use crate::error::Error;
 use crate::head::{Column, Visible};
 use crate::query::scan::{Filter, Held, Selection, Source};
-use crate::query::{Devices, Meter, Span, Tier};
+use crate::query::{Devices, Meter, Span as QuerySpan, Tier};
 use crate::store::Shared;
 
-/// More gaps are read in one pass over all that lies between them.
+/// More times over all devices are read in one pass over all that lies between them.
 const GAPS_MAX: usize = 2;
 
-/// Times to be read from rows, of one device or of all.
-type Gaps = BTreeMap<Option<DeviceId>, Vec<Range<Millis>>>;
+/// What is to be read from rows.
+struct Gaps {
+    /// Times of one device or of all.
+    times: BTreeMap<Option<DeviceId>, Vec<Range<Millis>>>,
+    /// Also the rows whose ts is past retention: some may have been received later.
+    old: bool,
+}
+
+impl Gaps {
+    fn new() -> Self {
+        Self { times: BTreeMap::new(), old: false }
+    }
+}
 
 /// A query on its way through one source.
 pub struct RolledUp<'a, 'b, 'c> {
@@ -73,17 +85,9 @@ impl RolledUp<'_, '_, '_> {
         if !by_device && self.whole(block, &tail, &columns)? {
             return Ok(true);
         }
-        let mut rollups = Vec::with_capacity(columns.len());
-        for (number, _) in &columns {
-            let of_column = OfColumn::load(block, &tail, self.levels(), *number)?;
-            // If nothing is known of one of them, all are read in one pass.
-            if of_column.levels.is_empty() {
-                return Ok(false);
-            }
-            rollups.push(of_column);
-        }
-        for ((_, kind), of_column) in columns.into_iter().zip(rollups) {
-            self.column(block, &tail, kind, &of_column)?;
+        for (number, kind) in columns {
+            let of_column = OfColumn::load(block, &tail, self.levels(), (number, kind))?;
+            self.column(block, &tail, &of_column)?;
         }
         Ok(true)
     }
@@ -110,38 +114,38 @@ impl RolledUp<'_, '_, '_> {
         Ok(true)
     }
 
-    fn column(&mut self, block: &Block, tail: &Tail, kind: ValueKind, of: &OfColumn) -> Result<(), Error> {
+    fn column(&mut self, block: &Block, tail: &Tail, of: &OfColumn) -> Result<(), Error> {
         let mut gaps = Gaps::new();
         if !self.is_by_device() {
             let held = block.entry.ts_min..block.entry.ts_max + 1;
-            self.part(tail, (kind, of), 0, held, None, &mut gaps)?;
-            return self.gaps(kind, gaps);
+            self.part(tail, of, 0, held, None, &mut gaps)?;
+            return self.gaps(tail, of, gaps);
         }
         match self.filter.devices {
-            Devices::One(device) => self.device(tail, (kind, of), device, 0, &mut gaps)?,
+            Devices::One(device) => self.device(tail, of, device, 0, &mut gaps)?,
             Devices::List(devices) => {
                 let mut place = 0;
                 for device in devices {
                     place = tail.directory.seek(place, *device);
-                    self.device(tail, (kind, of), *device, place, &mut gaps)?;
+                    self.device(tail, of, *device, place, &mut gaps)?;
                 }
             }
             Devices::All => {
                 for (place, device) in tail.directory.devices().iter().enumerate() {
                     if !self.shared.is_erased(*device) {
-                        self.device(tail, (kind, of), *device, place, &mut gaps)?;
+                        self.device(tail, of, *device, place, &mut gaps)?;
                     }
                 }
             }
         }
-        self.gaps(kind, gaps)
+        self.gaps(tail, of, gaps)
     }
 
     /// Takes what is known of a device whose place in the directory is `from` or behind.
     fn device(
         &mut self,
         tail: &Tail,
-        of: (ValueKind, &OfColumn),
+        of: &OfColumn,
         device: DeviceId,
         from: usize,
         gaps: &mut Gaps,
@@ -158,7 +162,7 @@ impl RolledUp<'_, '_, '_> {
     fn part(
         &mut self,
         tail: &Tail,
-        (kind, of): (ValueKind, &OfColumn),
+        of: &OfColumn,
         place: usize,
         held: Range<Millis>,
         device: Option<DeviceId>,
@@ -166,15 +170,15 @@ impl RolledUp<'_, '_, '_> {
     ) -> Result<(), Error> {
         let (span, kept_from) = (&self.filter.span, self.filter.kept_from);
         let wanted = span.from.max(kept_from)..span.to;
-        let mut left = Vec::new();
         // Rows before `kept_from` are past retention, but for those that were received after it.
         let old = span.from.max(held.start)..kept_from.min(span.to).min(held.end);
         if !old.is_empty() && tail.has_received() {
-            left.push(old);
+            gaps.old = true;
         }
         let levels: Vec<Buckets<'_>> =
             of.levels.iter().map(|(level, rollup)| (level.period(), rollup.buckets(place))).collect();
         let cover = Cover { resolution: self.gather.query.resolution, wanted, held };
+        let mut left = Vec::new();
         let (gather, meter, order) = (&mut *self.gather, &mut *self.meter, self.source.order);
         cover.divide(&levels, &mut left, &mut |level, at| {
             let bucket = &levels[level].1[at];
@@ -182,65 +186,67 @@ impl RolledUp<'_, '_, '_> {
             gather.totals(device, start, &bucket.totals)?;
             meter.covered(Tier::Hot, bucket.totals.count());
             match of.levels[level].1.edges().get(at) {
-                Some(edges) if gather.needs.edges => gather.edges(start, kind, edges, order),
+                Some(edges) if gather.needs.edges => gather.edges(start, of.kind, edges, order),
                 _ => Ok(()),
             }
         })?;
         if !left.is_empty() {
-            gaps.insert(device, left);
+            gaps.times.insert(device, left);
         }
         Ok(())
     }
 
     /// Reads the rows that are left.
-    fn gaps(&mut self, kind: ValueKind, gaps: Gaps) -> Result<(), Error> {
-        if let [(device, times)] = &gaps.iter().collect::<Vec<_>>()[..]
-            && times.len() <= GAPS_MAX
-        {
-            let devices = device.map_or(self.filter.devices, Devices::One);
-            return times.iter().try_for_each(|times| self.rows(kind, times.clone(), devices, |_, _| true));
+    fn gaps(&mut self, tail: &Tail, of: &OfColumn, gaps: Gaps) -> Result<(), Error> {
+        if gaps.old {
+            let old = self.filter.span.from..self.filter.kept_from.min(self.filter.span.to);
+            self.rows(of.kind, old)?;
         }
-        let all = || gaps.values().flatten();
-        let (Some(from), Some(to)) = (all().map(|times| times.start).min(), all().map(|times| times.end).max()) else {
-            return Ok(());
-        };
-        let named: Vec<DeviceId> = gaps.keys().copied().flatten().collect();
-        let devices = match &named[..] {
-            [] => self.filter.devices,
-            [device] => Devices::One(*device),
-            _ if matches!(self.filter.devices, Devices::All) => Devices::All,
-            devices => Devices::List(devices),
-        };
-        self.rows(kind, from..to, devices, |device, ts| {
-            let times = gaps.get(&Some(device)).or_else(|| gaps.get(&None));
-            times.is_some_and(|times| {
-                let next = times.partition_point(|times| times.end <= ts);
-                times.get(next).is_some_and(|times| times.contains(&ts))
-            })
-        })
+        let Gaps { times, .. } = gaps;
+        match times.get(&None) {
+            // Over all devices: edges need each row's key; otherwise two times apart are read one after the other.
+            Some(times) if self.gather.needs.edges => {
+                times.iter().try_for_each(|times| self.rows(of.kind, times.clone()))
+            }
+            Some(times) if times.len() <= GAPS_MAX => {
+                times.chunks(1).try_for_each(|times| self.cells(tail, of, &|_| Some(times)))
+            }
+            Some(times) => self.cells(tail, of, &|_| Some(times)),
+            None => self.cells(tail, of, &|device| times.get(&Some(device)).map(|times| &times[..])),
+        }
     }
 
-    fn rows(
+    /// Adds up the cells of all devices in the times that are wanted of them.
+    fn cells<'t>(
         &mut self,
-        kind: ValueKind,
-        times: Range<Millis>,
-        devices: Devices<'_>,
-        is_left: impl Fn(DeviceId, Millis) -> bool,
+        tail: &Tail,
+        of: &OfColumn,
+        times: &dyn Fn(DeviceId) -> Option<&'t [Range<Millis>]>,
     ) -> Result<(), Error> {
+        let spans = |span: Span| {
+            let times = times(span.device)?;
+            let is_apart = times.first()?.start > span.ts_max || times.last()?.end <= span.ts_min;
+            (!is_apart).then_some((span, times))
+        };
+        let wanted: Vec<Wanted<'_>> = match self.filter.devices {
+            Devices::One(device) => tail.directory.find(device).and_then(spans).into_iter().collect(),
+            Devices::List(devices) => {
+                devices.iter().filter_map(|device| spans(tail.directory.find(*device)?)).collect()
+            }
+            Devices::All => tail.directory.spans().filter_map(spans).collect(),
+        };
+        CellsOf { tail, column: of.number }.add_up(&wanted, self.meter, self.gather)
+    }
+
+    fn rows(&mut self, kind: ValueKind, times: Range<Millis>) -> Result<(), Error> {
         let Selection::Metric { name, .. } = self.filter.selection else { return Ok(()) };
         let filter = Filter {
-            span: Span { from: times.start, to: times.end, tag: None },
-            devices,
+            span: QuerySpan { from: times.start, to: times.end, tag: None },
             selection: Selection::Metric { name, kind: Some(kind) },
             ..self.filter.clone()
         };
         let (gather, order) = (&mut *self.gather, self.source.order);
-        self.source.scan(self.shared, &filter, self.meter, &mut |row| {
-            if is_left(row.device, row.key.ts) {
-                gather.row(&row, order)?;
-            }
-            Ok(true)
-        })
+        self.source.scan(self.shared, &filter, self.meter, &mut |row| gather.row(&row, order).map(|()| true))
     }
 
     fn chunk(&mut self, chunk: &Visible) -> Result<bool, Error> {
@@ -280,14 +286,15 @@ impl RolledUp<'_, '_, '_> {
             }
         }
         self.meter.charge(Tier::Head, chunk.len.min((page + 1) * HEAD_PAGE_ROWS) - page * HEAD_PAGE_ROWS)?;
-        let mut left = Vec::with_capacity(HEAD_PAGE_ROWS);
+        let (mut times, mut cells) = (Vec::with_capacity(HEAD_PAGE_ROWS), Vec::with_capacity(HEAD_PAGE_ROWS));
         chunk.visit_page(column, page, &mut |row, ts, bits| {
             let is_kept = ts >= kept_from || chunk.received(row) >= kept_from;
             if (span.from..span.to).contains(&ts) && is_kept {
-                left.push((ts, bits));
+                times.push(ts);
+                cells.push(bits);
             }
         });
-        self.gather.cells(column.key.kind, &left)
+        self.gather.cells(None, column.key.kind, &times, &cells)
     }
 }
 
@@ -302,6 +309,9 @@ fn selected<'k>(
 
 /// What is known of a column, long buckets first.
 struct OfColumn {
+    /// Its number among the metrics.
+    number: usize,
+    kind: ValueKind,
     levels: Vec<(Level, Known)>,
 }
 
@@ -316,12 +326,17 @@ impl std::ops::Deref for Known {
 }
 
 impl OfColumn {
-    fn load(block: &Block, tail: &Tail, wanted: impl Iterator<Item = Level>, column: usize) -> Result<Self, Error> {
+    fn load(
+        block: &Block,
+        tail: &Tail,
+        wanted: impl Iterator<Item = Level>,
+        (number, kind): (usize, ValueKind),
+    ) -> Result<Self, Error> {
         let mut levels = Vec::new();
         for level in wanted {
-            let rollup = block.rollup(tail, level, column)?;
+            let rollup = block.rollup(tail, level, number)?;
             levels.extend(rollup.filter(|rollup| rollup.is_some()).map(|rollup| (level, Known(rollup))));
         }
-        Ok(Self { levels })
+        Ok(Self { number, kind, levels })
     }
 }
