@@ -26,6 +26,6 @@ pub use clock::{Clock, Millis};
 pub use dead_letter::{DeadLetter, Reason};
 pub use disk::{Disk, DiskFile, OpenMode};
 pub use error::ErrorKind;
-pub use ids::{Address, DeviceId, DeviceIndex, KeyId, Offset, Partition, SessionKey, TenantId};
+pub use ids::{Address, DeviceId, DeviceIndex, IdHash, IdMap, KeyId, Offset, Partition, SessionKey, TenantId};
 pub use rows::{ColumnKey, RowColumn, RowFlags, Rows, Table, TableKind, TableLayout, ValueKind};
 pub use source::Source;

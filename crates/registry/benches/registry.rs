@@ -62,11 +62,32 @@ async fn import(registry: &Registry, tenant: TenantId) {
         (0..IMPORTED).map(|_| NewDevice { device_id: Some(DeviceId::random()), ..NewDevice::default() }).collect();
     let made = registry.import_devices(tenant, fleet).await.expect("the database works");
     print("import a device", clock.monotonic(), IMPORTED);
+    look_up_many(registry, tenant, &made).await;
     let clock = Clock::system();
     let devices = made.iter().take(SEEN as usize).map(|made| made.as_ref().expect("ids are random").device.device_id);
     registry.touch(devices.map(|device| (device, 1)));
     registry.flush().await.expect("the database works");
     print("write last_seen_at of a device", clock.monotonic(), SEEN);
+}
+
+/// As when an API key publishes for devices that the server has not heard of yet.
+async fn look_up_many(registry: &Registry, tenant: TenantId, made: &[registry::Result<registry::Created>]) {
+    let id = |made: &registry::Result<registry::Created>| made.as_ref().expect("ids are random").device.device_id;
+    // A stride that is prime to their number, so that neighbours are far apart in the database.
+    let ids: Vec<DeviceId> = (0..made.len()).map(|n| id(&made[n * 7919 % made.len()])).collect();
+    for together in [1, 100, 1000] {
+        let asked = &ids[..ids.len().min(together * 1000)];
+        // What the cache knows is forgotten.
+        registry.update_class(tenant, "default", Default::default()).await.expect("a class");
+        let clock = Clock::system();
+        for part in asked.chunks(together) {
+            registry.learn(part).await.expect("the database works");
+        }
+        print(&format!("look up a device, {together} at a time"), clock.monotonic(), asked.len() as u32);
+        let found =
+            asked.iter().filter(|id| matches!(registry.cached_device_of(tenant, **id), registry::Cached::Hit(_)));
+        assert_eq!(found.count(), asked.len());
+    }
 }
 
 fn print(what: &str, took: Duration, times: u32) {

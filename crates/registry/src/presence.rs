@@ -1,40 +1,53 @@
 //! When devices were last seen: collected in memory, written in batches.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use model::{DeviceId, Millis};
+use model::{DeviceId, Millis, limits::DEVICES_HEARD_MAX};
 
-/// Devices remembered between two flushes: 6 MiB. One that does not fit is seen at its next message.
-const DEVICES_MAX: usize = 1 << 18;
-
-/// Devices seen since the last flush, each with its greatest time.
+/// Devices seen since they were written last, each with its greatest time.
 #[derive(Debug, Default)]
-pub(crate) struct Presence(Mutex<HashMap<DeviceId, Millis>>);
+pub(crate) struct Presence(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    devices: BTreeMap<DeviceId, Millis>,
+    /// Where the next part begins.
+    from: Option<DeviceId>,
+}
 
 impl Presence {
     /// Takes one lock for the whole batch.
     pub fn touch(&self, seen: impl IntoIterator<Item = (DeviceId, Millis)>) {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (device, at) in seen {
-            if let Some(last) = map.get_mut(&device) {
+            if let Some(last) = state.devices.get_mut(&device) {
                 *last = at.max(*last);
-            } else if map.len() < DEVICES_MAX {
-                map.insert(device, at);
+            } else if state.devices.len() < DEVICES_HEARD_MAX {
+                state.devices.insert(device, at);
             }
         }
     }
 
-    /// At most `devices_max` of them; the rest stays.
+    /// At most `devices_max` of them; the rest stays. Part after part it goes round through all ids in order, so that
+    /// devices that lie together in the database are written together.
     pub fn take(&self, devices_max: usize) -> Vec<(DeviceId, Millis)> {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() <= devices_max {
-            return std::mem::take(&mut *map).into_iter().collect();
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.devices.len() <= devices_max {
+            state.from = None;
+            return std::mem::take(&mut state.devices).into_iter().collect();
         }
-        let some: Vec<_> = map.iter().take(devices_max).map(|(device, at)| (*device, *at)).collect();
-        for (device, _) in &some {
-            map.remove(device);
+        let from = state.from.unwrap_or(DeviceId::from_bytes([0; 16]));
+        let (above, below) = (state.devices.range(from..), state.devices.range(..from));
+        let mut part = above.chain(below).map(|(device, at)| (*device, *at));
+        let taken: Vec<_> = part.by_ref().take(devices_max).collect();
+        state.from = part.next().map(|(device, _)| device);
+        for (device, _) in &taken {
+            state.devices.remove(device);
         }
-        some
+        taken
     }
 }
+
+#[cfg(test)]
+mod tests;

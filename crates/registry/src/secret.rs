@@ -89,6 +89,16 @@ impl Digest {
         well_formed.then(|| Self::of(text))
     }
 
+    /// Reads 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let (high, low) = text.split_at_checked(32)?;
+        let half = |text| u128::from_str_radix(text, 16).ok().filter(|_| !text.starts_with('+'));
+        let mut digest = [0; 32];
+        digest[..16].copy_from_slice(&half(high)?.to_be_bytes());
+        digest[16..].copy_from_slice(&half(low).filter(|_| low.len() == 32)?.to_be_bytes());
+        Some(Self(digest))
+    }
+
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }

@@ -13,6 +13,8 @@ mod connection;
 mod event_loop;
 mod identity;
 mod kept;
+mod known_devices;
+mod look_ups;
 mod news;
 mod publish;
 mod serve;
@@ -38,9 +40,8 @@ use crate::line::overload::Overload;
 use crate::line::raw_log::RawLog;
 use crate::line::sessions::HeldIds;
 use crate::operations::Metrics;
-use connection::ConnectionId;
 use event_loop::EventLoop;
-use identity::Identity;
+use look_ups::Waiting;
 
 /// Messages to the loop that may wait; their senders wait beyond it.
 const INBOX_MAX: usize = 1024;
@@ -66,10 +67,8 @@ pub struct GatewayParts {
 
 /// What comes to the loop from other threads.
 pub(crate) enum Inbound {
-    /// The registry's answer to a CONNECT.
-    Authenticated(ConnectionId, registry::Result<Identity>),
-    /// The registry has been asked about the device that a waiting publish names; the cache knows the answer now.
-    LookedUp(ConnectionId),
+    /// The registry has been asked for these; its cache knows the answers now. `round`: the next question may follow.
+    LookedUp { waiting: Vec<Waiting>, round: bool },
     /// Something that live sessions depend on has changed; `None`: more than could be told, so take it that all has.
     Changed(Option<Change>),
     /// Finish: no more input, acknowledge what is on its way, say good-bye.

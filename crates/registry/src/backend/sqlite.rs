@@ -5,6 +5,7 @@
 
 mod classes;
 mod devices;
+mod identities;
 mod keys;
 mod registration;
 mod tenants;
@@ -32,7 +33,10 @@ const READERS_MAX: u32 = 4;
 /// How long a statement waits for a lock or a connection before it fails as unavailable.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "registry", include_str!("../../migrations/0001_registry.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "registry", include_str!("../../migrations/0001_registry.sql")),
+    (2, "devices by id", include_str!("../../migrations/0002_devices_by_id.sql")),
+];
 
 type Transaction<'a> = sqlx::Transaction<'a, sqlx::Sqlite>;
 
@@ -52,7 +56,8 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(WAIT_MAX);
+            .busy_timeout(WAIT_MAX)
+            .pragma("cache_size", "-32768");
         let writer = pool(1).connect_with(options.clone()).await.map_err(|error| failed(error.to_string()))?;
         migrations().run(&writer).await.map_err(|error| failed(migration_failure(&error)))?;
         let readers = pool(READERS_MAX).connect_with(options.read_only(true)).await;
@@ -113,13 +118,13 @@ fn unique_violation(error: &sqlx::Error) -> bool {
 
 /// A 16-byte column.
 fn id(row: &SqliteRow, column: &str, what: Resource) -> Result<Uuid> {
-    let bytes: Vec<u8> = row.try_get(column)?;
-    Uuid::from_slice(&bytes).map_err(|error| damaged(what, column, error))
+    let bytes: &[u8] = row.try_get(column)?;
+    Uuid::from_slice(bytes).map_err(|error| damaged(what, column, error))
 }
 
 fn optional_id(row: &SqliteRow, column: &str, what: Resource) -> Result<Option<Uuid>> {
-    let bytes: Option<Vec<u8>> = row.try_get(column)?;
-    bytes.map(|bytes| Uuid::from_slice(&bytes)).transpose().map_err(|error| damaged(what, column, error))
+    let bytes: Option<&[u8]> = row.try_get(column)?;
+    bytes.map(Uuid::from_slice).transpose().map_err(|error| damaged(what, column, error))
 }
 
 /// A column of JSON.

@@ -4,12 +4,11 @@
 //! old one and the old one goes, so the bound costs no order list. An answer read from the database is put with the
 //! stamp taken before the read; a change of any key of the same stripe in between makes the put a no-op.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::Clock;
+use model::{Clock, IdHash, IdMap};
 
 /// A change of one key costs the reads in flight of one in this many their place in the cache, no more.
 const STRIPES: usize = 64;
@@ -21,7 +20,7 @@ pub(crate) struct Stamp(u64);
 #[derive(Debug)]
 pub(crate) struct Answers<K, V> {
     state: Mutex<State<K, V>>,
-    stripes: RandomState,
+    stripes: IdHash,
     age_max: Duration,
     clock: Clock,
 }
@@ -37,7 +36,7 @@ impl<K: Hash + Eq + Copy, V: Clone> Answers<K, V> {
     pub fn new(known_max: usize, absent_max: usize, age_max: Duration, clock: Clock) -> Self {
         let state =
             State { known: Generations::new(known_max), absent: Generations::new(absent_max), changes: [0; STRIPES] };
-        Self { state: Mutex::new(state), stripes: RandomState::new(), age_max, clock }
+        Self { state: Mutex::new(state), stripes: IdHash::default(), age_max, clock }
     }
 
     /// `None`: not here. `Some(None)`: known to be absent.
@@ -54,26 +53,38 @@ impl<K: Hash + Eq + Copy, V: Clone> Answers<K, V> {
         Stamp(self.lock().changes[self.stripe(key)])
     }
 
+    /// Those of the keys that are not here, with their stamps.
+    pub fn missing(&self, keys: &[K]) -> Vec<(K, Stamp)> {
+        let now = self.clock.monotonic();
+        let state = self.lock();
+        let known = |key: &K| state.known.get(key, now).is_some() || state.absent.get(key, now).is_some();
+        let missing = keys.iter().filter(|key| !known(key));
+        missing.map(|key| (*key, Stamp(state.changes[self.stripe(key)]))).collect()
+    }
+
     /// Keeps an answer, unless its stripe changed since `stamp`.
     pub fn put(&self, key: K, value: Option<V>, stamp: Stamp) {
-        let stripe = self.stripe(&key);
+        self.put_all([(key, value, stamp)]);
+    }
+
+    /// As [`Answers::put`], for many; gives back those that it could not keep.
+    pub fn put_all(&self, answers: impl IntoIterator<Item = (K, Option<V>, Stamp)>) -> Vec<K> {
         let until = self.clock.monotonic() + self.age_max;
+        let (mut known_gone, mut absent_gone, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         let mut state = self.lock();
-        if state.changes[stripe] != stamp.0 {
-            return;
-        }
-        match value {
-            Some(value) => {
-                let gone = state.known.put(key, value, until);
-                drop(state);
-                drop(gone);
+        for (key, value, stamp) in answers {
+            if state.changes[self.stripe(&key)] != stamp.0 {
+                changed.push(key);
+                continue;
             }
-            None => {
-                let gone = state.absent.put(key, (), until);
-                drop(state);
-                drop(gone);
+            match value {
+                Some(value) => known_gone.extend(state.known.put(key, value, until)),
+                None => absent_gone.extend(state.absent.put(key, (), until)),
             }
         }
+        // What went is dropped outside the lock.
+        drop(state);
+        changed
     }
 
     pub fn forget(&self, key: &K) {
@@ -102,7 +113,7 @@ impl<K: Hash + Eq + Copy, V: Clone> Answers<K, V> {
     }
 }
 
-type Aged<K, V> = HashMap<K, (V, Duration)>;
+type Aged<K, V> = IdMap<K, (V, Duration)>;
 
 #[derive(Debug)]
 struct Generations<K, V> {
@@ -113,7 +124,7 @@ struct Generations<K, V> {
 
 impl<K: Hash + Eq, V> Generations<K, V> {
     fn new(young_max: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), young_max }
+        Self { young: IdMap::default(), old: IdMap::default(), young_max }
     }
 
     fn get(&self, key: &K, now: Duration) -> Option<&V> {
@@ -122,11 +133,9 @@ impl<K: Hash + Eq, V> Generations<K, V> {
     }
 
     /// Gives back a generation that went, to be dropped outside the lock.
-    fn put(&mut self, key: K, value: V, until: Duration) -> Aged<K, V> {
-        let mut gone = HashMap::new();
-        if self.young.len() >= self.young_max {
-            gone = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
-        }
+    fn put(&mut self, key: K, value: V, until: Duration) -> Option<Aged<K, V>> {
+        let full = self.young.len() >= self.young_max;
+        let gone = full.then(|| std::mem::replace(&mut self.old, std::mem::take(&mut self.young)));
         self.young.insert(key, (value, until));
         gone
     }

@@ -54,3 +54,13 @@ fn debug_shows_nothing() {
     let token = Secret::random(SecretKind::Key);
     assert_eq!(format!("{token:?} {:?}", token.digest()), "Secret(…) Digest(…)");
 }
+
+#[test]
+fn a_digest_reads_from_hex() {
+    let digest = Secret::random(SecretKind::Key).digest();
+    let hex: String = digest.as_slice().iter().map(|byte| format!("{byte:02X}")).collect();
+    assert_eq!(Digest::from_hex(&hex), Some(digest));
+    for wrong in [&hex[1..], &format!("{hex}0"), "", &format!("+{}", &hex[1..]), &"g".repeat(64), &"€".repeat(32)] {
+        assert_eq!(Digest::from_hex(wrong), None, "{wrong}");
+    }
+}

@@ -149,3 +149,38 @@ async fn a_change_is_announced_even_if_its_caller_goes_away() {
     assert_eq!(world.registry.cached_device_auth(device, token.expose()), Cached::Miss);
     assert_eq!(code(world.registry.device(world.tenant, device).await), "device-unknown");
 }
+
+/// Many are asked for together, and then nothing waits: neither those that are there nor those that are not.
+#[tokio::test]
+async fn many_devices_are_learned_together() {
+    let world = World::sqlite().await;
+    let other = world.registry.create_tenant(tenant_settings("other")).await.unwrap().tenant_id;
+    let new = |n: usize| new_device(json!({"device_class": format!("class {}", n % 3)}));
+    let made = world.registry.import_devices(world.tenant, (0..3000).map(new)).await.unwrap();
+    let made: Vec<_> = made.into_iter().map(|made| made.unwrap()).collect();
+    let foreign = world.registry.create_device(other, new(0)).await.unwrap().device.device_id;
+    let (inactive, deleted) = (made[0].device.device_id, made[1].device.device_id);
+    world.registry.update_device(world.tenant, inactive, patch(json!({"status": "inactive"}))).await.unwrap();
+    world.registry.delete_device(world.tenant, deleted).await.unwrap();
+    let rotated = made[2].device.device_id;
+    let token = world.registry.rotate_token(world.tenant, rotated, Some(Duration::from_secs(60))).await.unwrap().token;
+    let unknown = DeviceId::random();
+
+    let mut asked: Vec<DeviceId> = made.iter().map(|made| made.device.device_id).collect();
+    asked.extend([foreign, unknown]);
+    world.registry.learn(&asked).await.unwrap();
+    let cached = |device| world.registry.cached_device_of(world.tenant, device);
+    for (n, made) in made.iter().enumerate().skip(2) {
+        let auth = hit(cached(made.device.device_id));
+        assert_eq!((auth.device, auth.tenant), (made.device.device_id, world.tenant));
+        assert_eq!(*auth.class, format!("class {}", n % 3));
+        let token = made.token.as_ref().unwrap().expose();
+        assert_eq!(hit(world.registry.cached_device_auth(made.device.device_id, token)), auth);
+    }
+    assert_eq!(hit(world.registry.cached_device_auth(rotated, token.expose())).device, rotated);
+    assert_eq!(cached(inactive), Cached::Denied(Denial::Inactive));
+    for absent in [deleted, unknown, foreign] {
+        assert_eq!(cached(absent), Cached::Denied(Denial::Unknown));
+    }
+    hit(world.registry.cached_device_of(other, foreign));
+}

@@ -5,7 +5,6 @@ use mqtt::{Connect, Grant, Reason, Session, Subscribe, Unsubscribe};
 use registry::{Cached, Denial};
 use uuid::Uuid;
 
-use super::Inbound;
 use super::connection::{ConnectionId, Stage};
 use super::event_loop::EventLoop;
 use super::identity::{Credential, Identity, Verdict};
@@ -35,22 +34,18 @@ impl EventLoop {
                 if let Some(connection) = self.get(id) {
                     connection.stage = Stage::Authenticating;
                 }
-                let (registry, inbox) = (self.registry.clone(), self.inbox.clone());
-                self.runtime.spawn(async move {
-                    let answer = credential.authenticate(&registry).await;
-                    inbox.send(Inbound::Authenticated(id, answer)).await;
-                });
+                self.ask_credential(id, credential);
             }
         }
     }
 
-    /// The registry has answered about a CONNECT.
-    pub(super) fn authenticated(&mut self, id: ConnectionId, answer: registry::Result<Identity>) {
+    /// The registry has answered about a CONNECT, or could not.
+    pub(super) fn authenticated(&mut self, id: ConnectionId, answer: Option<Result<Identity, Denial>>) {
         match answer {
-            Ok(identity) => self.admit(id, identity),
-            Err(registry::Error::Denied(denial)) => self.refuse_connect(id, reason_of(denial)),
-            Err(error) => {
-                tracing::warn!(%error, "a client could not be authenticated and is told to come back");
+            Some(Ok(identity)) => self.admit(id, identity),
+            Some(Err(denial)) => self.refuse_connect(id, reason_of(denial)),
+            None => {
+                tracing::warn!("a client could not be authenticated and is told to come back");
                 self.refuse_connect(id, Reason::SERVER_UNAVAILABLE);
             }
         }

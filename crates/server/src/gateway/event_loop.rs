@@ -1,7 +1,7 @@
 //! The loop: what it holds, and one round of it: sockets that are ready ([`super::serve`]), batches that are due,
 //! acknowledgements that are released.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
-use model::{Clock, DeviceId, Millis, TenantId, limits};
+use model::{Clock, Millis, TenantId, limits};
 use mqtt::{Ack, Acks, Offer, Reason};
 use registry::{Durability, Registry};
 use tokio::runtime::Handle;
@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 
 use super::connection::{Connection, ConnectionId};
 use super::kept::KeptSessions;
-use super::publish::KnownDevice;
+use super::known_devices::KnownDevices;
+use super::look_ups::LookUps;
 use super::sockets::listen;
 use super::wills::Wills;
 use super::{GatewayParts, Inbound, Inbox, WAKE};
@@ -79,7 +80,8 @@ pub(crate) struct EventLoop {
     pub(super) appender: Appender<Owed>,
     pub(super) sessions: KeptSessions,
     pub(super) wills: Wills,
-    pub(super) known_devices: HashMap<DeviceId, KnownDevice>,
+    pub(super) known_devices: KnownDevices,
+    pub(super) look_ups: LookUps,
     /// When the registry was last told which devices were heard of (Unix ms).
     pub(super) touched_at: Millis,
     pub(super) buffer: Vec<u8>,
@@ -129,7 +131,8 @@ impl EventLoop {
             appender: Appender::new(parts.raw, parts.clock.clone(), move |took| counted.mqtt.durable_after(took)),
             sessions: KeptSessions::recover(&parts.held, now),
             wills: Wills::default(),
-            known_devices: HashMap::new(),
+            known_devices: KnownDevices::new(limits::KNOWN_DEVICES_MAX),
+            look_ups: LookUps::default(),
             touched_at: parts.clock.now_ms(),
             buffer: vec![0; READ_BYTES],
             offer: parts.offer,
@@ -170,6 +173,7 @@ impl EventLoop {
             self.serve_ready();
             let idle = self.ready.is_empty() && events.iter().count() < EVENTS_PER_ROUND;
             self.commit_if_due(idle);
+            self.ask_registry();
             self.release();
             self.flush_dirty();
             if self.now.saturating_sub(self.ticked_at) >= TICK {

@@ -80,14 +80,6 @@ impl Credential {
             },
         }
     }
-
-    /// The answer, from the database if need be.
-    pub async fn authenticate(&self, registry: &Registry) -> registry::Result<Identity> {
-        match self {
-            Self::Device(device, token) => Ok(Identity::Device(registry.authenticate_device(*device, token).await?)),
-            Self::Key(token) => Ok(Identity::Key(registry.authenticate_key(token).await?)),
-        }
-    }
 }
 
 impl Identity {

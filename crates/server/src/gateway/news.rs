@@ -13,8 +13,7 @@ impl EventLoop {
     pub(super) fn take_inbox(&mut self) {
         while let Ok(message) = self.receiver.try_recv() {
             match message {
-                Inbound::Authenticated(id, answer) => self.authenticated(id, answer),
-                Inbound::LookedUp(id) => self.resume(id),
+                Inbound::LookedUp { waiting, round } => self.looked_up(waiting, round),
                 Inbound::Changed(change) => self.changed(change.as_ref()),
                 Inbound::Stop => self.stopping = true,
             }

@@ -1,31 +1,17 @@
 //! What happens to a PUBLISH between the socket and the open batch: where its topic leads, and what it is owed.
 
-use model::{Control, DeviceId, DeviceIndex, Format, GroupFlags, GroupKey, Millis, PayloadKind, TenantId};
+use model::{Control, DeviceId, DeviceIndex, Format, GroupKey, Millis, PayloadKind, TenantId};
 use mqtt::{Ack, PropertyId, Publish, Qos, Reason, Topic};
 use registry::Durability;
 
-use super::Inbound;
 use super::connection::{Connection, ConnectionId, Parked, Route, Stage};
 use super::event_loop::{EventLoop, Owed};
 use super::identity::{Admitted, Identity, Verdict};
+use super::known_devices::KnownDevice;
 use super::topic::{Target, parse};
 
-/// Devices remembered for API keys that publish for many; past it the memory begins anew.
-const KNOWN_DEVICES_MAX: usize = 1 << 20;
 /// How often `last_seen_at` of a device is written at most.
 const SEEN_INTERVAL_MS: Millis = 10_000;
-
-/// A device that an API key publishes for: what its topics lead to, without asking the registry again. Changes in the
-/// registry remove it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KnownDevice {
-    tenant: TenantId,
-    index: DeviceIndex,
-    format: Format,
-    flags: GroupFlags,
-    /// It was heard of since the registry was last told.
-    heard: bool,
-}
 
 /// Where a topic leads, or why it does not yet.
 enum Judged {
@@ -76,14 +62,13 @@ impl EventLoop {
 
     fn judge(&mut self, id: ConnectionId, target: Target<'_>) -> Judged {
         if let Target::Device { tenant, device, kind } = target
-            && let Some(known) = self.known_devices.get_mut(&device)
+            && let Some(known) = self.known_devices.get(device)
             && let Some(connection) = self.connections.get(id.slot as usize).and_then(Option::as_deref)
             && let Stage::Open(Identity::Key(auth)) = &connection.stage
             && auth.tenant == tenant
             && known.tenant == tenant
             && auth.allows(registry::Right::Ingest)
         {
-            known.heard = true;
             let key = GroupKey { device: known.index, kind, format: known.format, flags: known.flags };
             return Judged::Route(Route::To { key, target: Some((tenant, device, kind)) });
         }
@@ -120,11 +105,8 @@ impl EventLoop {
 
     fn remember(&mut self, admitted: &Admitted, index: DeviceIndex) {
         let Some(device) = admitted.source.device() else { return };
-        if self.known_devices.len() >= KNOWN_DEVICES_MAX {
-            self.forget_devices();
-        }
         let Admitted { source, format, flags, .. } = admitted;
-        let known = KnownDevice { tenant: source.tenant(), index, format: *format, flags: *flags, heard: true };
+        let known = KnownDevice { tenant: source.tenant(), index, format: *format, flags: *flags };
         self.known_devices.insert(device, known);
     }
 
@@ -149,13 +131,7 @@ impl EventLoop {
             packet_id: publish.packet_id,
             payload_hash: publish.payload_hash,
         });
-        let (registry, inbox) = (self.registry.clone(), self.inbox.clone());
-        self.runtime.spawn(async move {
-            if let Err(error) = registry.device_of(tenant, device).await {
-                tracing::debug!(%error, %device, "a key's topic names a device that cannot be used");
-            }
-            inbox.send(Inbound::LookedUp(id)).await;
-        });
+        self.ask_device(id, device);
     }
 
     /// Goes on with the message that waited for the registry.
@@ -242,7 +218,7 @@ impl EventLoop {
 
     /// The registry knows something new about a device: topics that lead to it are judged again.
     pub(super) fn forget_device(&mut self, device: DeviceId) {
-        self.known_devices.remove(&device);
+        self.known_devices.remove(device);
         self.make_stale(|other| other == device);
     }
 
@@ -276,9 +252,13 @@ impl EventLoop {
                 Stage::Open(Identity::Device(auth)) => Some((auth.device, wall)),
                 _ => None,
             });
-        let named = self.known_devices.iter_mut();
-        let named = named.filter_map(|(device, known)| std::mem::take(&mut known.heard).then_some((*device, wall)));
-        self.registry.touch(connected.chain(named));
+        let heard: Vec<_> = connected.collect();
+        let named = self.known_devices.take_heard();
+        let registry = self.registry.clone();
+        // A fleet takes longer than the loop has.
+        self.runtime.spawn_blocking(move || {
+            registry.touch(heard.into_iter().chain(named.into_iter().map(|device| (device, wall))));
+        });
     }
 }
 

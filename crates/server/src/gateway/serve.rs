@@ -83,6 +83,9 @@ impl EventLoop {
             if !room || !connection.may_take() {
                 connection.blocked = room;
                 connection.keep_input(rest);
+                if connection.parked.is_some() {
+                    self.read_ahead(id, rest);
+                }
                 if !room {
                     self.queue(id);
                 }

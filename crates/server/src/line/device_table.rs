@@ -2,12 +2,14 @@
 //!
 //! Shared by every gateway loop and HTTP. It is asked when a connection binds a topic, never per message. The log is
 //! where a binding lives (`Control::Bind`); this table is rebuilt from snapshot and log at start, before anything is
-//! accepted.
+//! accepted. A device takes 24 bytes, and about 7 in the hash table, which holds indices alone.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::hash::BuildHasher;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use model::{DeviceIndex, Source, limits};
+use hashbrown::HashTable;
+use model::{DeviceId, DeviceIndex, IdHash, Source, TenantId, limits};
 
 #[cfg(test)]
 mod tests;
@@ -18,9 +20,25 @@ pub struct DeviceTable(RwLock<Bindings>);
 
 #[derive(Debug, Default)]
 struct Bindings {
-    by_source: HashMap<Source, DeviceIndex>,
-    /// By index. `None` where a log that was trimmed away had the binding.
-    sources: Vec<Option<Source>>,
+    by_entry: HashTable<DeviceIndex>,
+    /// By index.
+    entries: Vec<Entry>,
+    classes: Vec<(TenantId, Arc<str>)>,
+    class_numbers: HashMap<(TenantId, Arc<str>), u32>,
+    hash: IdHash,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Entry {
+    /// A log that was trimmed away had the binding.
+    Unbound,
+    Device {
+        device: DeviceId,
+        /// Position in [`Bindings::classes`].
+        class: u32,
+    },
+    /// Boxed: there are few, and the others are many.
+    Topic(Box<Source>),
 }
 
 /// Every index is taken.
@@ -34,34 +52,79 @@ pub struct TableFull;
 impl DeviceTable {
     /// The index that stands for `source`; a new one if it has none yet.
     pub fn index_of(&self, source: &Source) -> Result<DeviceIndex, TableFull> {
-        if let Some(index) = self.0.read().unwrap_or_else(PoisonError::into_inner).by_source.get(source) {
-            return Ok(*index);
+        if let Some(index) = self.0.read().unwrap_or_else(PoisonError::into_inner).find(source) {
+            return Ok(index);
         }
         let mut bindings = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = bindings.by_source.get(source) {
-            return Ok(*index);
+        if let Some(index) = bindings.find(source) {
+            return Ok(index);
         }
-        let index = bindings.sources.len() as u32;
+        let index = bindings.entries.len() as u32;
         if index >= limits::DEVICE_INDICES_MAX {
             return Err(TableFull);
         }
-        bindings.sources.push(Some(source.clone()));
-        bindings.by_source.insert(source.clone(), DeviceIndex(index));
+        bindings.bind(DeviceIndex(index), source);
         Ok(DeviceIndex(index))
     }
 
     /// What an index stands for.
     pub fn source(&self, index: DeviceIndex) -> Option<Source> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).sources.get(index.as_usize())?.clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).source(index)
     }
 
-    /// Takes over a binding that snapshot or log have.
-    pub fn restore(&self, index: DeviceIndex, source: Source) {
-        let mut bindings = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if bindings.sources.len() <= index.as_usize() {
-            bindings.sources.resize(index.as_usize() + 1, None);
+    /// Takes over bindings that snapshot or log have.
+    pub fn restore(&self, bindings: impl IntoIterator<Item = (DeviceIndex, Source)>) {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (index, source) in bindings {
+            if table.find(&source) != Some(index) {
+                table.bind(index, &source);
+            }
         }
-        bindings.sources[index.as_usize()] = Some(source.clone());
-        bindings.by_source.insert(source, index);
+    }
+}
+
+impl Bindings {
+    fn find(&self, source: &Source) -> Option<DeviceIndex> {
+        let entry = match source {
+            Source::Device { tenant, device, class } => {
+                Entry::Device { device: *device, class: *self.class_numbers.get(&(*tenant, class.clone()))? }
+            }
+            Source::Topic { .. } => Entry::Topic(Box::new(source.clone())),
+        };
+        let same = |index: &DeviceIndex| self.entries[index.as_usize()] == entry;
+        self.by_entry.find(self.hash.hash_one(&entry), same).copied()
+    }
+
+    /// Makes an index stand for a source that no index stands for.
+    fn bind(&mut self, index: DeviceIndex, source: &Source) {
+        let entry = match source {
+            Source::Device { tenant, device, class } => {
+                let (classes, key) = (&mut self.classes, (*tenant, class.clone()));
+                let number = *self.class_numbers.entry(key).or_insert_with_key(|key| {
+                    classes.push(key.clone());
+                    (classes.len() - 1) as u32
+                });
+                Entry::Device { device: *device, class: number }
+            }
+            Source::Topic { .. } => Entry::Topic(Box::new(source.clone())),
+        };
+        if self.entries.len() <= index.as_usize() {
+            self.entries.resize(index.as_usize() + 1, Entry::Unbound);
+        }
+        let hash = self.hash.hash_one(&entry);
+        self.entries[index.as_usize()] = entry;
+        let (entries, hasher) = (&self.entries, &self.hash);
+        self.by_entry.insert_unique(hash, index, |index| hasher.hash_one(&entries[index.as_usize()]));
+    }
+
+    fn source(&self, index: DeviceIndex) -> Option<Source> {
+        match self.entries.get(index.as_usize())? {
+            Entry::Unbound => None,
+            Entry::Device { device, class } => {
+                let (tenant, class) = &self.classes[*class as usize];
+                Some(Source::Device { tenant: *tenant, device: *device, class: class.clone() })
+            }
+            Entry::Topic(source) => Some(Source::clone(source)),
+        }
     }
 }

@@ -128,8 +128,8 @@ impl Ingest {
         for (index, source) in pipeline.bindings() {
             writer.bind(index, &source);
             normalized.bind(index, &source);
-            parts.devices.restore(index, source);
         }
+        parts.devices.restore(pipeline.bindings());
         let now = parts.clock.monotonic();
         let mut ingest = Self {
             dead_letters: DeadLetterWriter::open(parts.dead_letters.clone())?,
@@ -207,9 +207,11 @@ impl Ingest {
             self.held.apply(control);
         }
         for (index, source) in &self.output.bindings {
-            self.parts.devices.restore(*index, source.clone());
             self.writer.bind(*index, source);
             self.normalized.bind(*index, source);
+        }
+        if !self.output.bindings.is_empty() {
+            self.parts.devices.restore(self.output.bindings.iter().cloned());
         }
         self.dead_letters.append(&self.output.dead)?;
         for at in 0..self.output.rows.len() {

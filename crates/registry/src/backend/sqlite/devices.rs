@@ -1,15 +1,11 @@
-//! Devices and their tokens in SQLite.
-
-use std::sync::Arc;
+//! Devices and their tokens in SQLite. Who a token is: see [`super::identities`].
 
 use model::{DeviceId, Millis, TenantId};
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row};
 
 use super::{Sqlite, Transaction, classes, damaged, id, json, optional_id, to_json};
-use crate::cache::{DeviceAuth, Identity};
 use crate::error::Resource;
-use crate::resource::class::ClassSettings;
 use crate::resource::device::{Device, DeviceFilter, DeviceSettings, Status};
 use crate::secret::Digest;
 use crate::{Error, Result};
@@ -114,29 +110,25 @@ impl Sqlite {
         found.iter().map(|row| id(row, "device_id", Resource::Device).map(DeviceId)).collect()
     }
 
-    /// One statement; a time never goes back.
+    /// A time never goes back. One statement for the devices that were seen at the same time, which are mostly all: the
+    /// gateway tells of them together.
     pub async fn seen(&self, devices: &[(DeviceId, Millis)]) -> Result<()> {
-        let mut query = QueryBuilder::new("WITH seen (id, at) AS (");
-        query.push_values(devices, |mut row, (device, at)| {
-            row.push_bind(device.as_bytes().to_vec()).push_bind(*at);
-        });
-        query.push(
-            ") UPDATE devices SET last_seen_at = seen.at FROM seen WHERE device_id = seen.id \
-             AND deleted_at IS NULL AND (last_seen_at IS NULL OR last_seen_at < seen.at)",
-        );
-        query.build().persistent(false).execute(&self.writer).await?;
-        Ok(())
-    }
-
-    pub async fn identity(&self, device: DeviceId) -> Result<Option<Identity>> {
-        let sql = "SELECT d.*, c.settings FROM devices d \
-                   JOIN tenants t ON t.tenant_id = d.tenant_id AND t.deleted_at IS NULL \
-                   JOIN classes c ON c.tenant_id = d.tenant_id AND c.name = d.device_class \
-                   WHERE d.device_id = ?1 AND d.deleted_at IS NULL";
-        let row = sqlx::query(sql).bind(device.as_bytes().to_vec()).fetch_optional(&self.readers).await?;
-        row.as_ref().map(read_identity).transpose()
+        let mut devices = devices.to_vec();
+        devices.sort_unstable_by_key(|(device, at)| (*at, *device));
+        let mut tx = self.begin().await?;
+        for together in devices.chunk_by(|(_, a), (_, b)| a == b) {
+            let asked: Vec<u8> = together.iter().flat_map(|(device, _)| *device.as_bytes()).collect();
+            sqlx::query(SEEN).bind(asked).bind(together[0].1).execute(&mut *tx).await?;
+        }
+        Ok(tx.commit().await?)
     }
 }
+
+/// Notes the time of the devices whose ids stand one after the other in the parameter.
+const SEEN: &str = "WITH RECURSIVE asked (at) AS \
+    (SELECT 1 UNION ALL SELECT at + 16 FROM asked WHERE at + 16 < length(?1)) \
+    UPDATE devices SET last_seen_at = ?2 WHERE device_id IN (SELECT substr(?1, at, 16) FROM asked) \
+    AND deleted_at IS NULL AND (last_seen_at IS NULL OR last_seen_at < ?2)";
 
 /// Keeps the tenant's number of devices.
 pub(super) async fn count(tx: &mut Transaction<'_>, tenant: TenantId, by: i64) -> Result<()> {
@@ -167,35 +159,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Device> {
     })
 }
 
-fn status(row: &SqliteRow) -> Result<Status> {
+pub(super) fn status(row: &SqliteRow) -> Result<Status> {
     let name: &str = row.try_get("status")?;
     Status::from_name(name).ok_or_else(|| damaged(Resource::Device, "status", name))
-}
-
-fn digest(row: &SqliteRow, column: &str) -> Result<Option<Digest>> {
-    let bytes: Option<&[u8]> = row.try_get(column)?;
-    let read = |bytes| Digest::from_slice(bytes).ok_or_else(|| damaged(Resource::Device, column, "it is not 32 bytes"));
-    bytes.map(read).transpose()
-}
-
-fn read_identity(row: &SqliteRow) -> Result<Identity> {
-    let class: ClassSettings = json(row, "settings", Resource::Class)?;
-    let auth = DeviceAuth {
-        tenant: TenantId(id(row, "tenant_id", Resource::Device)?),
-        device: DeviceId(id(row, "device_id", Resource::Device)?),
-        class: class.name.into(),
-        status: status(row)?,
-        schema_id: optional_id(row, "schema_id", Resource::Device)?.or(class.schema_id),
-        format: class.format,
-        durability: class.durability,
-        unknown_fields: class.unknown_fields,
-        free_topics: class.free_topics,
-        limits: class.limits,
-    };
-    let previous_until: Option<Millis> = row.try_get("previous_until")?;
-    Ok(Identity {
-        auth: Arc::new(auth),
-        token: digest(row, "token_hash")?,
-        previous: digest(row, "previous_hash")?.zip(previous_until),
-    })
 }

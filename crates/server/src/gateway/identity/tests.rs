@@ -26,7 +26,15 @@ async fn key(world: &World, rights: &[Right]) -> Identity {
     let settings = KeySettings { name: "k".into(), rights: rights.iter().copied().collect::<Rights>() };
     let key = world.registry.create_key(world.tenant, settings).await.expect("creates");
     let credential = Credential::read(Some(KEY_USER), Some(key.token.expose().as_bytes())).expect("reads");
-    credential.authenticate(&world.registry).await.expect("is right")
+    world.registry.authenticate_key(key.token.expose()).await.expect("is right");
+    known(&credential, &world.registry)
+}
+
+fn known(credential: &Credential, registry: &Registry) -> Identity {
+    match credential.cached(registry) {
+        Cached::Hit(identity) => identity,
+        other => panic!("expected a hit, found {other:?}"),
+    }
 }
 
 fn data(tenant: TenantId, device: DeviceId) -> String {
@@ -38,7 +46,8 @@ async fn a_device_speaks_for_itself_only() {
     let world = world().await;
     let user = world.device.to_string();
     let credential = Credential::read(Some(&user), Some(world.token.as_bytes())).expect("reads");
-    let identity = credential.authenticate(&world.registry).await.expect("is right");
+    world.registry.learn(&[world.device]).await.expect("the registry answers");
+    let identity = known(&credential, &world.registry);
     let judge = |topic: &str| identity.judge(parse(topic), &world.registry);
     assert!(matches!(judge(&data(world.tenant, world.device)), Verdict::Accept(_)));
     assert!(matches!(judge(&data(world.tenant, DeviceId::random())), Verdict::Refuse(_)));

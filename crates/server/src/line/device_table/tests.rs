@@ -19,7 +19,20 @@ fn an_index_is_dense_and_keeps_its_meaning() {
 #[test]
 fn a_restored_table_never_gives_out_an_index_again() {
     let table = DeviceTable::default();
-    table.restore(DeviceIndex(4), topic("old"));
+    table.restore([(DeviceIndex(4), topic("old")), (DeviceIndex(4), topic("old"))]);
     assert_eq!(table.index_of(&topic("new")), Ok(DeviceIndex(5)));
     assert_eq!(table.index_of(&topic("old")), Ok(DeviceIndex(4)));
+}
+
+#[test]
+fn a_class_makes_another_source() {
+    let table = DeviceTable::default();
+    let of = |class: &str| Source::Device {
+        tenant: TenantId::from_bytes([1; 16]),
+        device: DeviceId::from_bytes([2; 16]),
+        class: class.into(),
+    };
+    let indices = ["pump", "valve", "pump"].map(|class| table.index_of(&of(class)).unwrap().0);
+    assert_eq!(indices, [0, 1, 0]);
+    assert_eq!(table.source(DeviceIndex(1)), Some(of("valve")));
 }
