@@ -16,8 +16,8 @@ test: setup ## Everything that CI runs: formats, rules, lints, unit tests, real 
 lint: setup ## The parts of `make test` that run nothing
 	@scripts/check format rules clippy licences
 
-bench: ## ns per message of each part, and the whole line beside a null server
-	@scripts/bench
+bench: ## The table of docs/performance.md beside a null server, compared with its baseline (ARGS=--help)
+	@scripts/bench $(ARGS)
 
 kill: setup ## Twenty rounds of kill -9 under load on one data directory, with the negative control
 	@KILL_ROUNDS=20 scripts/check kill

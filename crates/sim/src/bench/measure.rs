@@ -48,6 +48,7 @@ pub fn measure(bench: Bench<'_>, load: &Load, subject: &mut Subject, acked_log: 
     let stored_before = counted(subject.keeper.as_ref())?;
     let progress = Progress::default();
     let watch = Watch::new(bench, &progress, load, subject);
+    let began = bench.clock.monotonic();
     let (outcome, visible, held) = under_watch(&config, &watch, log.as_ref(), subject.keeper.as_mut());
     watch.wait_until_quiet();
     let cost = watch.cost();
@@ -56,6 +57,7 @@ pub fn measure(bench: Bench<'_>, load: &Load, subject: &mut Subject, acked_log: 
         log.close()?;
     }
     let mut figures = Figures::new(&outcome, load.shape, visible);
+    figures.connecting_seconds = outcome.started.saturating_sub(began).as_secs_f64();
     figures.spent(cost.as_ref(), held);
     figures.stored = counted(subject.keeper.as_ref())?.zip(stored_before).map(|(after, before)| after - before);
     subject.begun = outcome.begun.into();

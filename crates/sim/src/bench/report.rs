@@ -38,6 +38,8 @@ pub struct BenchReport {
 pub struct Figures {
     pub sent: u64,
     pub acked: u64,
+    /// Until all connections were made, and from there to the last acknowledgement.
+    pub connecting_seconds: f64,
     pub seconds: f64,
     pub acked_per_second: f64,
     /// Of what was acknowledged, until all of it was queryable.
@@ -170,6 +172,7 @@ impl Figures {
         Self {
             sent: outcome.sent,
             acked: outcome.acked,
+            connecting_seconds: 0.0,
             seconds: outcome.elapsed.as_secs_f64(),
             acked_per_second: outcome.rate(),
             queryable_per_second: visible.as_ref().and_then(queryable_per_second),

@@ -63,15 +63,20 @@ impl SuiteArgs {
                 bar.suspend(|| print(section));
             }
         };
+        // Read before anything is measured: a mistake in it should not cost ten minutes.
+        let baseline = match &self.baseline {
+            Some(path) if self.write_baseline && !path.exists() => Some((path, Baseline::default())),
+            Some(path) => Some((path, Baseline::read(path)?)),
+            None => None,
+        };
         let sections = suite::run(bench, &self.config(parent), show)?;
-        let comparisons = match &self.baseline {
-            Some(path) if self.write_baseline => {
-                let mut baseline = if path.exists() { Baseline::read(path)? } else { Baseline::default() };
+        let comparisons = match baseline {
+            Some((path, mut baseline)) if self.write_baseline => {
                 baseline.renew(machine(), &sections);
                 baseline.write(path)?;
                 Vec::new()
             }
-            Some(path) => Baseline::read(path)?.compare(&sections),
+            Some((_, baseline)) => baseline.compare(&sections),
             None => Vec::new(),
         };
         bar.finish_and_clear();

@@ -37,11 +37,9 @@ pub fn run(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
     for contender in &mut contenders {
         (bench.step)(Step::Part(format!("{connections} idle connections, {}", contender.name)));
         let before = memory(contender)?;
-        let started = bench.clock.monotonic();
         let figures = measure(bench, &contender.load, &mut contender.subject, None)?;
-        let connecting = (bench.clock.monotonic() - started).saturating_sub(Duration::from_secs_f64(figures.seconds));
         let bytes = grown(&figures, before) / connections as f64;
-        let made = connections as f64 / connecting.as_secs_f64();
+        let made = connections as f64 / figures.connecting_seconds;
         section.rows.push(vec![contender.name.to_owned(), rate(Some(bytes)), rate(Some(made))]);
         section.data[contender.name] = json!({"bytes": bytes, "made_per_second": made});
         if contender.subject.keeper.is_some() {
