@@ -34,11 +34,11 @@ impl Entry {
 impl Tail {
     /// Adds the next batch.
     pub(crate) fn push(&mut self, base: Offset, place: u64, batch: Arc<Batch>) {
-        self.bytes += batch.frame().len();
+        self.bytes += batch.memory();
         self.batches.push_back(Entry { base, place, batch });
     }
 
-    /// Bytes of the batches held.
+    /// Bytes of memory of the batches held.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -67,7 +67,7 @@ impl Tail {
 
     fn pop(&mut self) -> Option<Arc<Batch>> {
         let entry = self.batches.pop_front()?;
-        self.bytes -= entry.batch.frame().len();
+        self.bytes -= entry.batch.memory();
         Some(entry.batch)
     }
 

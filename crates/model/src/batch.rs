@@ -116,7 +116,8 @@ const POOL_BUFFERS_MAX: usize = 64;
 impl BatchPool {
     /// An empty batch whose buffer returns here when its last reader lets go.
     pub fn builder(&self) -> BatchBuilder {
-        let mut buf = self.0.lock().expect("no holder of this lock panics").pop().unwrap_or_default();
+        let returned = self.0.lock().expect("no holder of this lock panics").pop();
+        let mut buf = returned.unwrap_or_else(|| Blocks::with_capacity(limits::BATCH_BUFFER_BYTES));
         buf.clear();
         buf.extend(&[0; GROUPS]);
         BatchBuilder { buf, group: None, payloads: 0, controls: Vec::new(), pool: Arc::downgrade(&self.0) }
@@ -256,6 +257,11 @@ impl Batch {
     /// Header and body in whole blocks, as a disk takes them directly.
     pub fn blocks(&mut self) -> &[u8] {
         self.buf.whole()
+    }
+
+    /// Bytes of memory that it holds, which are more than it has.
+    pub fn memory(&self) -> usize {
+        self.buf.capacity()
     }
 
     /// The space for the journal's header.

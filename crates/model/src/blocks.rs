@@ -32,6 +32,11 @@ impl Blocks {
         Self { blocks: vec![ZEROS; len.div_ceil(BLOCK_BYTES)], len }
     }
 
+    /// No bytes, and memory for `capacity` of them.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { len: 0, ..Self::zeroed(capacity) }
+    }
+
     /// A copy of `bytes`.
     pub fn copy_of(bytes: &[u8]) -> Self {
         let mut copy = Self::default();

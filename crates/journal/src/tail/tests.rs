@@ -1,6 +1,6 @@
 use super::*;
 
-/// Batches of 10, 1 and 5 offsets from offset 100 on; frames of 164 bytes.
+/// Batches of 10, 1 and 5 offsets from offset 100 on; frames of 164 bytes in 512 bytes of memory.
 fn tail() -> Tail {
     let mut tail = Tail::default();
     let mut base = 100;
@@ -28,13 +28,13 @@ fn read_begins_with_the_batch_that_holds_the_offset() {
 }
 
 #[test]
-fn shrink_keeps_the_newest_and_counts_bytes() {
+fn shrink_keeps_the_newest_and_counts_memory() {
     let mut tail = tail();
-    assert_eq!(tail.bytes(), 492);
-    assert_eq!(tail.shrink(330).len(), 1);
+    assert_eq!(tail.bytes(), 1536);
+    assert_eq!(tail.shrink(1100).len(), 1);
     assert_eq!(bases(tail.read(109, 1000)), None);
     assert_eq!(tail.shrink(0).len(), 1);
-    assert_eq!((bases(tail.read(111, 0)), tail.bytes()), (Some(vec![111]), 164));
+    assert_eq!((bases(tail.read(111, 0)), tail.bytes()), (Some(vec![111]), 512));
     tail.drop_before(116);
     assert_eq!(tail.bytes(), 0);
 }
