@@ -18,7 +18,7 @@ use crate::query::scan::{Filter, Held, Selection, Source};
 use crate::query::{Devices, Meter, Span as QuerySpan, Tier};
 use crate::store::Shared;
 
-/// More times over all devices are read in one pass over all that lies between them.
+/// Times over all devices that are read one after the other.
 const GAPS_MAX: usize = 2;
 
 /// What is to be read from rows.
@@ -200,20 +200,18 @@ impl RolledUp<'_, '_, '_> {
     fn gaps(&mut self, tail: &Tail, of: &OfColumn, gaps: Gaps) -> Result<(), Error> {
         if gaps.old {
             let old = self.filter.span.from..self.filter.kept_from.min(self.filter.span.to);
-            self.rows(of.kind, old)?;
+            self.rows(of.kind, std::slice::from_ref(&old))?;
         }
         let Gaps { times, .. } = gaps;
-        match times.get(&None) {
-            // Over all devices: edges need each row's key; otherwise two times apart are read one after the other.
-            Some(times) if self.gather.needs.edges => {
-                times.iter().try_for_each(|times| self.rows(of.kind, times.clone()))
-            }
-            Some(times) if times.len() <= GAPS_MAX => {
-                times.chunks(1).try_for_each(|times| self.cells(tail, of, &|_| Some(times)))
-            }
-            Some(times) => self.cells(tail, of, &|_| Some(times)),
-            None => self.cells(tail, of, &|device| times.get(&Some(device)).map(|times| &times[..])),
-        }
+        let Some(of_all) = times.get(&None) else {
+            return self.cells(tail, of, &|device| times.get(&Some(device)).map(|times| &times[..]));
+        };
+        // Two times apart are read one after the other, more in one pass over all that lies between them.
+        let together = if of_all.len() <= GAPS_MAX { 1 } else { of_all.len() };
+        of_all.chunks(together).try_for_each(|times| match self.gather.needs.edges {
+            true => self.rows(of.kind, times),
+            false => self.cells(tail, of, &|_| Some(times)),
+        })
     }
 
     /// Adds up the cells of all devices in the times that are wanted of them.
@@ -238,15 +236,23 @@ impl RolledUp<'_, '_, '_> {
         CellsOf { tail, column: of.number }.add_up(&wanted, self.meter, self.gather)
     }
 
-    fn rows(&mut self, kind: ValueKind, times: Range<Millis>) -> Result<(), Error> {
+    /// Reads rows in times that are ascending and apart, one by one.
+    fn rows(&mut self, kind: ValueKind, times: &[Range<Millis>]) -> Result<(), Error> {
+        let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
         let Selection::Metric { name, .. } = self.filter.selection else { return Ok(()) };
         let filter = Filter {
-            span: QuerySpan { from: times.start, to: times.end, tag: None },
+            span: QuerySpan { from: first.start, to: last.end, tag: None },
             selection: Selection::Metric { name, kind: Some(kind) },
             ..self.filter.clone()
         };
         let (gather, order) = (&mut *self.gather, self.source.order);
-        self.source.scan(self.shared, &filter, self.meter, &mut |row| gather.row(&row, order).map(|()| true))
+        self.source.scan(self.shared, &filter, self.meter, &mut |row| {
+            let next = times.partition_point(|times| times.end <= row.key.ts);
+            if times.get(next).is_some_and(|times| times.contains(&row.key.ts)) {
+                gather.row(&row, order)?;
+            }
+            Ok(true)
+        })
     }
 
     fn chunk(&mut self, chunk: &Visible) -> Result<bool, Error> {
