@@ -22,7 +22,11 @@ const BLOCK_ROWS: usize = (1 << 20) / BATCH_ROWS * BATCH_ROWS;
 fn main() {
     let blocks: usize = std::env::var("BLOCKS").map_or(8, |text| text.parse().expect("BLOCKS is a number"));
     let clock = Clock::system();
-    // For a profile of one part: `cargo bench -p store -- seal`.
+    // For a profile of one part: `cargo bench -p store -- seal` or `-- merge`.
+    if std::env::args().any(|argument| argument == "merge") {
+        merging(&clock, 4 * blocks);
+        return;
+    }
     if std::env::args().any(|argument| argument == "seal") {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let fleet = fleet(DEVICES, Signal::Regular);
@@ -37,6 +41,7 @@ fn main() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         run(&clock, dir.path(), signal, if matches!(signal, Signal::Regular) { blocks } else { 1 });
     }
+    merging(&clock, 4 * blocks);
     let dir = tempfile::tempdir().expect("a temporary directory");
     many_devices(&clock, dir.path());
 }
@@ -87,6 +92,25 @@ fn run(clock: &Clock, dir: &Path, signal: Signal, blocks: usize) {
     insert(clock, &mut writer, &fleet, blocks * BLOCK_ROWS, 3 * BLOCK_ROWS);
     println!("{signal:?}: and three chunks in the head");
     queries(clock, &store);
+}
+
+/// What merging costs while blocks come one after the other: how often a row is written again, and how long that takes.
+fn merging(clock: &Clock, blocks: usize) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let fleet = fleet(DEVICES, Signal::Regular);
+    let (store, mut writer) = fleet.open(clock, dir.path());
+    let mut merging = Duration::ZERO;
+    for at in 0..blocks {
+        block(clock, &store, &mut writer, &fleet, at);
+        let started = clock.monotonic();
+        store.maintain().expect("the disk works");
+        merging += clock.monotonic() - started;
+    }
+    let merged = store.figures().rows_merged;
+    let again = merged as f64 / (blocks * BLOCK_ROWS) as f64;
+    let per_row = merging.as_nanos() as f64 / merged as f64;
+    println!("{blocks} blocks: each row is merged {again:.2} times, {per_row:.1} ns/row");
+    sizes(&store, Signal::Regular, "merged as they come");
 }
 
 fn sizes(store: &Store, signal: Signal, what: &str) {

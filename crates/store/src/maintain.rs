@@ -1,7 +1,11 @@
 //! Maintenance: one worker that drops what is past retention, rewrites what holds erased devices, and merges small
 //! blocks. What to do is chosen by pure functions of the catalog ([`crate::catalog::choose`]).
+//!
+//! Merging can wait, ingest cannot: after each block that a merge writes, its thread rests. When it falls behind, more
+//! blocks wait, each merge takes more of them at once, and a row is rewritten less often.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
@@ -14,11 +18,19 @@ use crate::write::Workshop;
 
 mod merge;
 
+use merge::Merged;
+
 /// How often retention is looked at.
 const WAIT: Duration = Duration::from_secs(60);
 
+/// How long the thread rests after work on a merge, in multiples of what the work took: so it takes a quarter of one
+/// core at most.
+const REST_PER_WORK: u32 = 3;
+
 /// The state of the worker.
 pub struct Maintenance {
+    /// Rows that merges have written since the start.
+    rows_merged: AtomicU64,
     wake: Mutex<Wake>,
     woken: Condvar,
     work: Mutex<Work>,
@@ -49,7 +61,7 @@ impl Maintenance {
             is_free: HashSet::new(),
             workshop: Workshop::default(),
         };
-        Self { wake: Mutex::default(), woken: Condvar::new(), work: Mutex::new(work) }
+        Self { rows_merged: AtomicU64::new(0), wake: Mutex::default(), woken: Condvar::new(), work: Mutex::new(work) }
     }
 
     /// There may be something to do.
@@ -62,6 +74,22 @@ impl Maintenance {
     pub fn close(&self) {
         self.wake.lock().expect("no holder of this lock panics").closed = true;
         self.woken.notify_all();
+    }
+
+    /// Rows that merges have written since the start.
+    pub fn rows_merged(&self) -> u64 {
+        self.rows_merged.load(Ordering::Relaxed)
+    }
+
+    fn count_merged(&self, rows: u64) {
+        self.rows_merged.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Lets others work after `worked`, unless the store closes.
+    fn rest(&self, worked: Duration) {
+        let wake = self.wake.lock().expect("no holder of this lock panics");
+        let rested = self.woken.wait_timeout_while(wake, worked * REST_PER_WORK, |wake| !wake.closed);
+        drop(rested.expect("no holder of this lock panics"));
     }
 
     fn is_closed(&self) -> bool {
@@ -81,18 +109,28 @@ impl Maintenance {
 /// The worker's thread.
 pub fn run(shared: &Shared) {
     while shared.maintenance.wait() {
-        if let Err(error) = run_due(shared) {
+        if let Err(error) = run_until_done(shared, |worked| shared.maintenance.rest(worked)) {
             shared.note_failure(&error);
         }
     }
 }
 
-/// Does what there is to do now, until nothing is left or the store closes.
+/// Does what there is to do now, without a rest.
 pub fn run_due(shared: &Shared) -> Result<(), Error> {
+    run_until_done(shared, |_| {})
+}
+
+/// Works until nothing is left or the store closes. `rest` is called after each block that a merge wrote, with the time
+/// that it took.
+fn run_until_done(shared: &Shared, rest: impl Fn(Duration)) -> Result<(), Error> {
     let mut work = shared.maintenance.work.lock().expect("no holder of this lock panics");
-    work.drop_old(shared)?;
-    work.rewrite_erased(shared)?;
-    while !shared.maintenance.is_closed() && work.merge_next(shared)? {}
+    loop {
+        work.drop_old(shared)?;
+        work.rewrite_erased(shared, &rest)?;
+        if shared.maintenance.is_closed() || !work.merge_next(shared, &rest)? {
+            break;
+        }
+    }
     // Merges come in bursts: between them their memory is for others.
     work.workshop = Workshop::default();
     Ok(())
@@ -115,7 +153,7 @@ impl Work {
         shared.commit(Vec::new(), &old, &[], |catalog| catalog.aged_to = aged_to)
     }
 
-    fn rewrite_erased(&mut self, shared: &Shared) -> Result<(), Error> {
+    fn rewrite_erased(&mut self, shared: &Shared, rest: &impl Fn(Duration)) -> Result<(), Error> {
         let catalog = shared.catalog();
         if catalog.erased.is_empty() {
             self.is_free.clear();
@@ -145,7 +183,7 @@ impl Work {
             return Err(error);
         }
         for id in &ids {
-            merge::merge(shared, &mut self.workshop, &[*id])?;
+            merge::merge(shared, &mut self.workshop, &[*id], rest)?;
         }
         // What was just rewritten is looked at once more before a device is forgotten.
         if ids.is_empty() {
@@ -167,16 +205,17 @@ impl Work {
     }
 
     /// Merges once; false if nothing is to be merged.
-    fn merge_next(&mut self, shared: &Shared) -> Result<bool, Error> {
+    fn merge_next(&mut self, shared: &Shared, rest: &impl Fn(Duration)) -> Result<bool, Error> {
         let catalog = shared.catalog();
         let age_max = |table: &model::Table| shared.tables.get_or_new(table).age_max_ms();
         let Some(ids) = choose::merge(&catalog, |entry| self.is_final.contains(&entry.id), age_max) else {
             self.is_final.retain(|id| catalog.blocks.iter().any(|entry| entry.id == *id));
             return Ok(false);
         };
-        match merge::merge(shared, &mut self.workshop, &ids) {
-            Ok(true) => Ok(true),
-            Ok(false) => {
+        match merge::merge(shared, &mut self.workshop, &ids, rest) {
+            Ok(Merged::Done) => Ok(true),
+            Ok(Merged::Stopped) => Ok(false),
+            Ok(Merged::TooLarge) => {
                 self.is_final.extend(ids);
                 Ok(true)
             }

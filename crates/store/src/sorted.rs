@@ -156,15 +156,6 @@ impl SortedRows {
         let last = self.devices.iter().map(|span| self.ts[span.rows.end - 1]).max();
         first.zip(last).expect("rows belong to devices")
     }
-
-    /// The keys of all rows.
-    pub fn keys(&self) -> Vec<RowKey> {
-        let rows = self.len();
-        let boots = self.boot.all(rows).map(|boot| boot.map(|boot| boot as u32));
-        let received = self.received.all(rows).zip(&self.ts).map(|(bits, ts)| bits.map_or(*ts, |bits| bits as i64));
-        let parts = self.ts.iter().zip(boots).zip(self.seq.all(rows)).zip(received);
-        parts.map(|(((ts, boot), seq), received)| RowKey { ts: *ts, boot, seq, received }).collect()
-    }
 }
 
 /// The name under which a narrow block keeps a metric's name.

@@ -42,6 +42,8 @@ pub struct Figures {
     pub blocks: usize,
     pub block_rows: u64,
     pub block_bytes: u64,
+    /// Rows that merges have written since the start: each row that comes in is written again so often.
+    pub rows_merged: u64,
     /// Blocks that are not served because they are damaged.
     pub blocks_damaged: usize,
     /// Why sealing or merging does not get on, as long as it does not.
@@ -89,6 +91,7 @@ impl Store {
             head_bytes: shared.pool.bytes(),
             head_bytes_max: shared.pool.bytes_max(),
             chunks_waiting: shared.queue.chunks(),
+            rows_merged: shared.maintenance.rows_merged(),
             blocks_damaged: shared.damaged().len(),
             failure: shared.failure(),
             ..Figures::default()

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::DeviceId;
 
@@ -18,14 +19,22 @@ use crate::write::{BlockOf, Workshop, write_block};
 /// Rows of one device beyond which the blocks are not merged: it has whole pages of its own anyway.
 const DEVICE_ROWS_MAX: usize = 2 * BLOCK_ROWS_MAX;
 
-/// Replaces blocks by one run with the same rows, without those of erased devices. False if they cannot be merged
-/// within bounded memory; nothing has changed then.
-pub fn merge(shared: &Shared, workshop: &mut Workshop, ids: &[u64]) -> Result<bool, Error> {
+/// What became of a merge.
+pub enum Merged {
+    Done,
+    /// The blocks cannot be merged within bounded memory; nothing has changed.
+    TooLarge,
+    /// The store closes; nothing has changed.
+    Stopped,
+}
+
+/// Replaces blocks by one run with the same rows, without those of erased devices.
+pub fn merge(shared: &Shared, workshop: &mut Workshop, ids: &[u64], rest: impl Fn(Duration)) -> Result<Merged, Error> {
     let catalog = shared.catalog();
     let entries: Vec<Entry> = catalog.blocks.into_iter().filter(|entry| ids.contains(&entry.id)).collect();
     let blocks: Vec<Arc<Block>> = entries.iter().map(|entry| shared.block(entry)).collect();
     let tails = blocks.iter().map(|block| block.open()).collect::<Result<Vec<_>, _>>()?;
-    let Some(parts) = parts(&tails) else { return Ok(false) };
+    let Some(parts) = parts(&tails) else { return Ok(Merged::TooLarge) };
     let first = &entries[0];
     let mut of = BlockOf {
         table: &first.table,
@@ -38,16 +47,24 @@ pub fn merge(shared: &Shared, workshop: &mut Workshop, ids: &[u64]) -> Result<bo
     };
     let mut written = Vec::new();
     let result = parts.iter().try_for_each(|part| {
-        let rows = merge_part(shared, workshop, &tails, part)?;
-        rows.map_or(Ok(()), |rows| write_part(shared, workshop, rows, &mut of, &mut written))
+        let started = shared.clock.monotonic();
+        if let Some(rows) = merge_part(shared, workshop, &tails, part)? {
+            write_part(shared, workshop, rows, &mut of, &mut written)?;
+        }
+        rest(shared.clock.monotonic().saturating_sub(started));
+        if shared.maintenance.is_closed() { Err(Error::Closed) } else { Ok(()) }
     });
-    if let Err(error) = result.and_then(|()| shared.sync_blocks()) {
-        shared.remove_files(&written);
-        return Err(error);
+    match result.and_then(|()| shared.sync_blocks()) {
+        Ok(()) => {}
+        Err(error) => {
+            shared.remove_files(&written);
+            return if matches!(error, Error::Closed) { Ok(Merged::Stopped) } else { Err(error) };
+        }
     }
+    shared.maintenance.count_merged(written.iter().map(|entry| entry.rows).sum());
     let ids: Vec<u64> = entries.iter().map(|entry| entry.id).collect();
     shared.commit(written, &ids, &[], |_| {})?;
-    Ok(true)
+    Ok(Merged::Done)
 }
 
 /// A range of devices; the end is exclusive, and `None` for the last.
