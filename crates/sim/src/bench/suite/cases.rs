@@ -14,8 +14,8 @@ use crate::load::Times;
 use crate::load::payload::Shape;
 
 /// How long a round of the null server and of another server takes.
-const NULL_ROUND: Duration = Duration::from_millis(1500);
-const ROUND: Duration = Duration::from_secs(3);
+const NULL_ROUND: Duration = Duration::from_secs(1);
+const ROUND: Duration = Duration::from_secs(2);
 /// How often the probe of a round at full rate looks: rarely, since it takes CPU from what it looks at.
 const PROBE_INTERVAL: Duration = Duration::from_millis(150);
 

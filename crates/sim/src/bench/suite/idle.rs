@@ -9,8 +9,9 @@ use super::cases::{Case, Contender};
 use super::table::rate;
 use super::{Better, Score, Section, SuiteConfig};
 use crate::bench::measure::measure;
+use crate::bench::subject::{Request, Scratch, Subject};
 use crate::bench::{Bench, Figures, Step};
-use crate::process;
+use crate::process::{self, Server};
 
 /// As many as the descriptor limit allows, and no more than there are ports for on one address.
 const CONNECTIONS_MAX: u64 = 28_000;
@@ -33,22 +34,32 @@ pub fn run(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
         scores: Vec::new(),
         data: json!({"connections": connections}),
     };
-    let mut contenders = case.subjects(bench, config)?;
-    for contender in &mut contenders {
-        (bench.step)(Step::Part(format!("{connections} idle connections, {}", contender.name)));
-        let before = memory(contender)?;
-        let figures = measure(bench, &contender.load, &mut contender.subject, None)?;
-        let bytes = grown(&figures, before) / connections as f64;
-        let made = connections as f64 / figures.connecting_seconds;
-        section.rows.push(vec![contender.name.to_owned(), rate(Some(bytes)), rate(Some(made))]);
-        section.data[contender.name] = json!({"bytes": bytes, "made_per_second": made});
-        if contender.subject.keeper.is_some() {
-            let key = case.key.to_owned();
-            section.scores.push(Score { key, value: bytes, better: Better::Lower, margin: MARGIN });
-        }
-    }
-    contenders.into_iter().try_for_each(|contender| contender.subject.end())?;
+    let null = Contender::new("null", case.load.clone(), Subject::null(bench, &case.load)?);
+    connect(bench, &mut section, null)?;
+    let scratch = Scratch::new(&config.parent)?;
+    let server = Server::start(bench.binary, scratch.path(), &[], &[], bench.clock)?;
+    let subject = Subject::of_server(bench, &Request { load: &case.load, probe_interval: None }, &server)?;
+    // A new start, since registering leaves memory behind that connections would fill.
+    server.stop()?;
+    let server = Server::start(bench.binary, scratch.path(), &[], &[], bench.clock)?;
+    let tidewater = Contender::new("tidewater", case.load.clone(), subject.moved(&server)?);
+    let value = connect(bench, &mut section, tidewater)?;
+    section.scores.push(Score { key: case.key.to_owned(), value, better: Better::Lower, margin: MARGIN });
+    server.stop()?;
     Ok(section)
+}
+
+/// Connects everybody and adds the row; returns the bytes that a connection takes.
+fn connect(bench: Bench<'_>, section: &mut Section, mut contender: Contender) -> Result<f64> {
+    let connections = contender.load.connections as f64;
+    (bench.step)(Step::Part(format!("{connections} idle connections, {}", contender.name)));
+    let before = memory(&contender)?;
+    let figures = measure(bench, &contender.load, &mut contender.subject, None)?;
+    let bytes = grown(&figures, before) / connections;
+    let made = connections / figures.connecting_seconds;
+    section.rows.push(vec![contender.name.to_owned(), rate(Some(bytes)), rate(Some(made))]);
+    section.data[contender.name] = json!({"bytes": bytes, "made_per_second": made});
+    Ok(bytes)
 }
 
 fn memory(contender: &Contender) -> Result<u64> {

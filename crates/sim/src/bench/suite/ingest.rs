@@ -118,7 +118,7 @@ pub fn devices(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
 }
 
 /// How long a round of an open loop takes, and how often its probe looks.
-const PACED_ROUND: Duration = Duration::from_secs(4);
+const PACED_ROUND: Duration = Duration::from_secs(3);
 const PACED_PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// At a pace, whatever the server does: latencies count from when a message was due.

@@ -51,7 +51,7 @@ impl Peer {
         let path = files.path().join("config");
         std::fs::write(&path, config(mqtt.port()))?;
         let mut command = Command::new(program);
-        command.arg("-c").arg(&path).current_dir(files.path());
+        command.arg("-c").arg(&path);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let mut peer = Self { name, mqtt, child, _files: files };
