@@ -2,21 +2,27 @@
 //!
 //! What is needed for every payload ([`Route`]) lies apart from what only a rejected one needs.
 //!
-//! Stored as count u32, then per index: tag u8 (0 unbound, 1 device, 2 topic), a device: id 16 bytes, table u32, slot
-//! u32; a topic: its source.
+//! A device takes 24 bytes here, beside its window, and about 7 in the hash table, which holds indices alone.
+//!
+//! Stored as topics u32, then per topic: index u32 and source | count u32 | per index table u32 ([`NO_TABLE`] a topic,
+//! [`UNBOUND`] none) and window slot u32 | per index the device's id, 16 bytes; as they are in memory, so that a snapshot
+//! of a million devices is a copy of memory.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 
+use hashbrown::HashTable;
 use model::wire::{Reader, Short, Writer};
-use model::{DeviceId, DeviceIndex, Source};
+use model::{DeviceId, DeviceIndex, IdHash, Source};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::plan::Plan;
 use crate::tables::Tables;
 use crate::window::Windows;
 
 /// Where the payloads of an index go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
 pub struct Route {
     /// Its table, or [`NO_TABLE`].
     pub table: u32,
@@ -24,23 +30,25 @@ pub struct Route {
     pub slot: u32,
 }
 
-/// Of a free topic and of an index that was never bound.
+/// Of a free topic.
 pub const NO_TABLE: u32 = u32::MAX;
+/// Of an index that was never bound.
+const UNBOUND: u32 = u32::MAX - 1;
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Identity {
-    Unbound,
-    Device(DeviceId),
-    /// Boxed: there are few, and the others are many.
-    Topic(Box<Source>),
-}
+const NOWHERE: Route = Route { table: UNBOUND, slot: 0 };
+const NOBODY: [u8; 16] = [0; 16];
 
 /// The indices of a partition.
 #[derive(Debug, Default)]
 pub struct Devices {
     routes: Vec<Route>,
-    identities: Vec<Identity>,
-    slots: HashMap<DeviceId, u32>,
+    /// The device of each index that is one's.
+    ids: Vec<[u8; 16]>,
+    /// There are few, and the devices are many.
+    topics: BTreeMap<DeviceIndex, Source>,
+    /// One index of each device: it has one window under all its indices.
+    by_device: HashTable<DeviceIndex>,
+    hash: IdHash,
 }
 
 impl Devices {
@@ -52,41 +60,82 @@ impl Devices {
         source: &Source,
         (tables, plan, windows): (&mut Tables, &Plan, &mut Windows),
     ) -> bool {
-        if index.as_usize() >= self.routes.len() {
-            self.routes.resize(index.as_usize() + 1, Route { table: NO_TABLE, slot: 0 });
-            self.identities.resize(index.as_usize() + 1, Identity::Unbound);
-        }
-        let (identity, route) = match source {
-            Source::Device { tenant, device, class } => {
-                let slot = *self.slots.entry(*device).or_insert_with(|| windows.open());
-                (Identity::Device(*device), Route { table: tables.open(*tenant, class, plan), slot })
-            }
-            Source::Topic { .. } => (Identity::Topic(Box::new(source.clone())), Route { table: NO_TABLE, slot: 0 }),
-        };
         let at = index.as_usize();
-        let is_new = self.identities[at] != identity || self.routes[at] != route;
-        self.identities[at] = identity;
+        if at >= self.routes.len() {
+            self.routes.resize(at + 1, NOWHERE);
+            self.ids.resize(at + 1, NOBODY);
+        }
+        let (id, route) = match source {
+            Source::Device { tenant, device, class } => {
+                let id = *device.as_bytes();
+                let slot = self.slot_of(&id).unwrap_or_else(|| windows.open());
+                (id, Route { table: tables.open(*tenant, class, plan), slot })
+            }
+            Source::Topic { .. } => (NOBODY, Route { table: NO_TABLE, slot: 0 }),
+        };
+        let same_topic = route.table != NO_TABLE || self.topics.get(&index) == Some(source);
+        if self.ids[at] == id && self.routes[at] == route && same_topic {
+            return false;
+        }
+        self.release(index);
+        self.ids[at] = id;
         self.routes[at] = route;
-        is_new
+        match source {
+            Source::Device { .. } => self.note(index),
+            Source::Topic { .. } => {
+                self.topics.insert(index, source.clone());
+            }
+        }
+        true
+    }
+
+    /// Takes an index from what it stood for. Where the hash table names a device by it, it names it by another index of
+    /// the device from then on, if there is one: else its window would be lost with the index.
+    fn release(&mut self, index: DeviceIndex) {
+        self.topics.remove(&index);
+        let at = index.as_usize();
+        if self.routes[at].table >= UNBOUND {
+            return;
+        }
+        let id = self.ids[at];
+        let hash = self.hash.hash_one(id);
+        let Ok(entry) = self.by_device.find_entry(hash, |named| *named == index) else { return };
+        entry.remove();
+        self.ids[at] = NOBODY;
+        let other = (0..self.ids.len()).find(|other| self.ids[*other] == id && self.routes[*other].table < UNBOUND);
+        if let Some(other) = other {
+            self.note(DeviceIndex(other as u32));
+        }
+    }
+
+    /// The window of a device, if it has one.
+    fn slot_of(&self, id: &[u8; 16]) -> Option<u32> {
+        let named = self.by_device.find(self.hash.hash_one(id), |index| self.ids[index.as_usize()] == *id)?;
+        Some(self.routes[named.as_usize()].slot)
+    }
+
+    /// Lets the device of an index be found, unless it can be already.
+    fn note(&mut self, index: DeviceIndex) {
+        let (ids, hash) = (&self.ids, &self.hash);
+        let id = ids[index.as_usize()];
+        let same = |other: &DeviceIndex| ids[other.as_usize()] == id;
+        self.by_device.entry(hash.hash_one(id), same, |other| hash.hash_one(ids[other.as_usize()])).or_insert(index);
     }
 
     /// Where the payloads of an index go; `None` if it was never bound.
+    #[inline]
     pub fn route(&self, index: DeviceIndex) -> Option<Route> {
-        let route = *self.routes.get(index.as_usize())?;
-        let bound = route.table != NO_TABLE || self.identities[index.as_usize()] != Identity::Unbound;
-        bound.then_some(route)
+        self.routes.get(index.as_usize()).copied().filter(|route| route.table != UNBOUND)
     }
 
     /// What an index stands for.
     pub fn source(&self, index: DeviceIndex, tables: &Tables) -> Option<Source> {
-        match self.identities.get(index.as_usize())? {
-            Identity::Unbound => None,
-            Identity::Topic(source) => Some(Source::clone(source)),
-            Identity::Device(device) => {
-                let table = &tables.list[self.routes[index.as_usize()].table as usize];
-                Some(Source::Device { tenant: table.tenant, device: *device, class: table.class.clone() })
-            }
+        let route = self.route(index)?;
+        if route.table == NO_TABLE {
+            return self.topics.get(&index).cloned();
         }
+        let (device, table) = (DeviceId::from_bytes(self.ids[index.as_usize()]), &tables.list[route.table as usize]);
+        Some(Source::Device { tenant: table.tenant, device, class: table.class.clone() })
     }
 
     /// Every index up to the highest that was bound.
@@ -94,73 +143,64 @@ impl Devices {
         (0..self.routes.len() as u32).map(DeviceIndex)
     }
 
-    /// Bytes taken, about: the maps' control bytes are counted as one per entry.
+    /// Bytes taken, about: of the hash table, a byte beside each index.
     pub fn bytes(&self) -> usize {
         self.routes.capacity() * size_of::<Route>()
-            + self.identities.capacity() * size_of::<Identity>()
-            + self.slots.capacity() * (size_of::<(DeviceId, u32)>() + 1)
+            + self.ids.capacity() * size_of::<[u8; 16]>()
+            + self.by_device.capacity() * (size_of::<DeviceIndex>() + 1)
     }
 
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.u32(self.routes.len() as u32);
-        for (identity, route) in self.identities.iter().zip(&self.routes) {
-            match identity {
-                Identity::Unbound => out.u8(0),
-                Identity::Device(device) => {
-                    out.u8(1);
-                    out.extend_from_slice(device.as_bytes());
-                    out.u32(route.table);
-                    out.u32(route.slot);
-                }
-                Identity::Topic(source) => {
-                    out.u8(2);
-                    source.encode(out);
-                }
-            }
+        out.u32(self.topics.len() as u32);
+        for (index, source) in &self.topics {
+            out.u32(index.0);
+            source.encode(out);
         }
+        out.u32(self.routes.len() as u32);
+        out.extend_from_slice(self.routes.as_bytes());
+        out.extend_from_slice(self.ids.as_bytes());
     }
 
     /// Fails where a device's table or slot is not among these, or a device has two slots.
     pub fn decode(reader: &mut Reader<'_>, tables: usize, windows: usize) -> Result<Self, Short> {
         let mut devices = Self::default();
-        let count = reader.u32()?;
-        // Each takes at least a byte.
-        let likely = reader.0.len().min(count as usize);
-        devices.routes.reserve_exact(likely);
-        devices.identities.reserve_exact(likely);
-        devices.slots.reserve(windows);
-        for _ in 0..count {
-            let (identity, route) = match reader.u8()? {
-                0 => (Identity::Unbound, Route { table: NO_TABLE, slot: 0 }),
-                1 => {
-                    let device = DeviceId::from_bytes(reader.array()?);
-                    let route = Route { table: reader.u32()?, slot: reader.u32()? };
-                    if route.table as usize >= tables || route.slot as usize >= windows {
-                        return Err(Short);
-                    }
-                    devices.note_slot(device, route.slot)?;
-                    (Identity::Device(device), route)
-                }
-                2 => {
-                    let source = Box::new(Source::decode(&mut reader.0)?);
-                    (Identity::Topic(source), Route { table: NO_TABLE, slot: 0 })
-                }
-                _ => return Err(Short),
-            };
-            devices.identities.push(identity);
-            devices.routes.push(route);
+        for _ in 0..reader.u32()? {
+            let index = DeviceIndex(reader.u32()?);
+            devices.topics.insert(index, Source::decode(&mut reader.0)?);
         }
+        let count = reader.u32()? as usize;
+        let routes = reader.take(count.checked_mul(size_of::<Route>()).ok_or(Short)?)?;
+        let ids = reader.take(count.checked_mul(size_of::<[u8; 16]>()).ok_or(Short)?)?;
+        devices.routes = vec![NOWHERE; count];
+        devices.routes.as_mut_bytes().copy_from_slice(routes);
+        devices.ids = vec![NOBODY; count];
+        devices.ids.as_mut_bytes().copy_from_slice(ids);
+        devices.find_devices(tables, windows)?;
         Ok(devices)
     }
 
-    fn note_slot(&mut self, device: DeviceId, slot: u32) -> Result<(), Short> {
-        match self.slots.entry(device) {
-            Entry::Vacant(entry) => {
-                entry.insert(slot);
-                Ok(())
+    /// Checks what was read and makes the hash table, which is not stored.
+    fn find_devices(&mut self, tables: usize, windows: usize) -> Result<(), Short> {
+        let (ids, hash) = (&self.ids, &self.hash);
+        self.by_device.reserve(windows, |_| 0);
+        let mut topics = 0;
+        for (at, route) in self.routes.iter().enumerate() {
+            match route.table {
+                NO_TABLE => topics += usize::from(self.topics.contains_key(&DeviceIndex(at as u32))),
+                UNBOUND => {}
+                table if table as usize >= tables || route.slot as usize >= windows => return Err(Short),
+                _ => {
+                    let same = |other: &DeviceIndex| ids[other.as_usize()] == ids[at];
+                    let rehash = |other: &DeviceIndex| hash.hash_one(ids[other.as_usize()]);
+                    let entry = self.by_device.entry(hash.hash_one(ids[at]), same, rehash);
+                    let index = *entry.or_insert(DeviceIndex(at as u32)).get();
+                    if self.routes[index.as_usize()].slot != route.slot {
+                        return Err(Short);
+                    }
+                }
             }
-            Entry::Occupied(entry) if *entry.get() == slot => Ok(()),
-            Entry::Occupied(_) => Err(Short),
         }
+        let nameless = self.routes.iter().filter(|route| route.table == NO_TABLE).count() - topics;
+        if nameless == 0 && topics == self.topics.len() { Ok(()) } else { Err(Short) }
     }
 }

