@@ -13,7 +13,7 @@ mod texts;
 mod totals;
 
 pub use chunk::{Chunk, SpillCell, TEXT_BYTES_MAX, Visible};
-pub use column::{CellPages, Column};
+pub use column::{CellPages, Cells, Column};
 pub use devices::DeviceMap;
 pub use latest::LatestRows;
 pub use pool::PagePool;

@@ -169,15 +169,20 @@ impl<'a> CellPages<'a> {
         Self { pages: pages.map(|of| of.get().map_or(&NO_CELLS, page)).collect(), len }
     }
 
-    #[inline]
-    pub fn get(&self, row: u32) -> u64 {
-        let row = row as usize;
-        self.pages[row / HEAD_PAGE_ROWS][row % HEAD_PAGE_ROWS].load(Ordering::Relaxed)
-    }
-
     /// All cells in the order of rows.
     pub fn cells(&self) -> impl Iterator<Item = u64> + '_ {
         self.pages.iter().flat_map(|page| page.iter()).take(self.len).map(|cell| cell.load(Ordering::Relaxed))
+    }
+
+    /// Writes the cell of each row to the row's place; rows whose place is behind the end are left out.
+    pub fn scatter<T>(&self, places: &[u32], value: impl Fn(u64) -> T, out: &mut [T]) {
+        for (page, places) in self.pages.iter().zip(places.chunks(HEAD_PAGE_ROWS)) {
+            for (cell, place) in page.iter().zip(places) {
+                if let Some(out) = out.get_mut(*place as usize) {
+                    *out = value(cell.load(Ordering::Relaxed));
+                }
+            }
+        }
     }
 }
 
@@ -188,11 +193,18 @@ pub struct Presence<'a> {
 }
 
 impl Presence<'_> {
-    #[inline]
-    pub fn has(&self, row: u32) -> bool {
-        let row = row as usize;
-        let word = &self.pages[row / HEAD_PAGE_ROWS][row % HEAD_PAGE_ROWS / 64];
-        word.load(Ordering::Relaxed) >> (row % 64) & 1 == 1
+    /// Marks the place of each row whose cell is present, 64 places a word.
+    pub fn scatter(&self, places: &[u32], out: &mut [u64]) {
+        for (page, places) in self.pages.iter().zip(places.chunks(HEAD_PAGE_ROWS)) {
+            for (word, places) in page.iter().zip(places.chunks(64)) {
+                let word = word.load(Ordering::Relaxed);
+                for (at, place) in places.iter().enumerate() {
+                    if let Some(out) = out.get_mut(*place as usize / 64) {
+                        *out |= (word >> at & 1) << (place % 64);
+                    }
+                }
+            }
+        }
     }
 
     /// How many cells are present.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
+use model::Rows;
+
 use super::devices::IdHash;
 use super::pool::PagePool;
 
@@ -27,30 +29,32 @@ pub struct TextNumbers {
     last: Option<(Arc<str>, u64)>,
 }
 
-impl TextNumbers {
-    fn get(&mut self, text: &str) -> Option<u64> {
-        if let Some((last, number)) = &self.last
-            && **last == *text
-        {
-            return Some(*number);
-        }
-        let (text, number) = self.numbers.get_key_value(text)?;
-        self.last = Some((text.clone(), *number));
-        Some(*number)
-    }
-}
-
 impl Texts {
     pub fn new(pool: Arc<PagePool>) -> Self {
         Self { texts: RwLock::default(), bytes: AtomicUsize::new(0), pool }
     }
 
-    /// The number of `text`, which is added if need be.
-    pub fn number(&self, numbers: &mut TextNumbers, text: &str) -> u64 {
-        let shared = text.len() <= SHARED_BYTES_MAX;
-        if shared && let Some(number) = numbers.get(text) {
-            return number;
+    /// The number of the string that a row's bits point at, which is added if need be.
+    pub fn number(&self, numbers: &mut TextNumbers, rows: &Rows, bits: u64) -> u64 {
+        let (start, len) = ((bits >> 32) as usize, bits as u32 as usize);
+        // Bytes that are equal to a string's need not be checked again.
+        if let Some((last, number)) = &numbers.last
+            && rows.text.get(start..start + len) == Some(last.as_bytes())
+        {
+            return *number;
         }
+        let text = rows.text_of(bits);
+        match numbers.numbers.get_key_value(text) {
+            Some((text, number)) => {
+                numbers.last = Some((text.clone(), *number));
+                *number
+            }
+            None => self.add(numbers, text),
+        }
+    }
+
+    fn add(&self, numbers: &mut TextNumbers, text: &str) -> u64 {
+        let shared = text.len() <= SHARED_BYTES_MAX;
         let text: Arc<str> = text.into();
         self.bytes.fetch_add(text.len() + TEXT_OVERHEAD_BYTES, Ordering::Relaxed);
         self.pool.reserve(text.len() + TEXT_OVERHEAD_BYTES);

@@ -5,7 +5,7 @@ use model::{ColumnKey, DeviceId, RowFlags};
 use super::order::{LEFT_OUT, Order};
 use super::spare::Spare;
 use super::{DeviceRows, Optional, Present, SortedRows};
-use crate::head::{CellPages, Column, Visible};
+use crate::head::{CellPages, Cells, Column, Visible};
 
 /// See [`SortedRows::from_chunk`].
 pub fn from_chunk(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool, spare: &mut Spare) -> [Option<SortedRows>; 2] {
@@ -57,15 +57,15 @@ fn rank_rows(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool, spare: &mut 
 fn gather(chunk: &Visible, devices: &[DeviceId], ranks: &[u32], spare: &mut Spare) -> Option<SortedRows> {
     let times = CellPages::new(&chunk.chunk.ts, chunk.len);
     let key = |row: u32| chunk.key(row as usize);
-    let mut order = Order::new(ranks, devices.len(), |row| times.get(row) as i64, key, spare);
-    if order.rows.is_empty() {
+    let mut order = Order::new(ranks, devices.len(), &times, key, spare);
+    if order.len() == 0 {
         return None;
     }
     let ts = std::mem::take(&mut order.ts);
     let spans = devices.iter().zip(order.starts.windows(2)).filter(|(_, span)| span[0] < span[1]);
     let devices = spans.map(|(device, span)| (*device, span[0] as usize..span[1] as usize));
     let devices = devices.map(|(device, rows)| DeviceRows { device, rows }).collect();
-    let mut gather = Gather { chunk, rows: &order.rows, spare };
+    let mut gather = Gather { chunk, places: &order.places, len: order.len(), spare };
     let columns = gather.columns();
     let facts = gather.facts();
     let rows = SortedRows {
@@ -92,75 +92,86 @@ enum Facts {
     Each(Vec<u64>),
 }
 
-/// Picks the cells of a chunk in the order of rows.
+/// Puts the cells of a chunk in order.
 struct Gather<'a> {
     chunk: &'a Visible,
-    rows: &'a [u32],
+    /// By row: where it stands.
+    places: &'a [u32],
+    /// How many rows there are.
+    len: usize,
     spare: &'a mut Spare,
 }
 
 impl Gather<'_> {
-    /// Mostly a fleet's rows all say the same, and one look in the order of arrival is cheaper than picking.
+    /// Mostly a fleet's rows all say the same.
     fn facts(&mut self) -> Facts {
         let pages = CellPages::new(&self.chunk.chunk.facts, self.chunk.len);
-        let first = pages.get(self.rows[0]);
+        let first = pages.cells().next().unwrap_or(0);
         if pages.cells().all(|facts| facts == first) {
             return Facts::Same(first);
         }
-        let mut facts = self.spare.words(self.rows.len());
-        facts.extend(self.rows.iter().map(|row| pages.get(*row)));
-        Facts::Each(facts)
+        Facts::Each(self.scatter(&self.chunk.chunk.facts))
     }
 
     fn boot(&mut self, facts: &Facts) -> Optional {
         match facts {
-            Facts::Same(facts) => {
-                let boot = *facts >> 32;
-                self.same(has(*facts, RowFlags::HAS_BOOT), |_| boot)
+            Facts::Same(facts) if has(*facts, RowFlags::HAS_BOOT) => {
+                let mut values = self.spare.words(self.len);
+                values.resize(self.len, *facts >> 32);
+                Optional { present: Present::All, values }
             }
-            Facts::Each(facts) => self.flagged(RowFlags::HAS_BOOT, facts, |at| facts[at] >> 32),
+            Facts::Same(_) => Optional::none(),
+            Facts::Each(facts) => self.flagged(RowFlags::HAS_BOOT, facts, |facts, _| facts >> 32),
         }
     }
 
     fn seq(&mut self, facts: &Facts) -> Optional {
-        let (pages, rows) = (CellPages::new(&self.chunk.chunk.seq, self.chunk.len), self.rows);
-        let seq = |at: usize| pages.get(rows[at]);
+        let seq = &self.chunk.chunk.seq;
         match facts {
-            Facts::Same(facts) => self.same(has(*facts, RowFlags::HAS_SEQ), seq),
-            Facts::Each(facts) => self.flagged(RowFlags::HAS_SEQ, facts, seq),
+            Facts::Same(facts) if has(*facts, RowFlags::HAS_SEQ) => {
+                Optional { present: Present::All, values: self.scatter(seq) }
+            }
+            Facts::Same(_) => Optional::none(),
+            Facts::Each(facts) => {
+                let all = self.scatter(seq);
+                let seqs = self.flagged(RowFlags::HAS_SEQ, facts, |_, at| all[at]);
+                self.spare.give_words(all);
+                seqs
+            }
         }
     }
 
     fn buffered(&mut self, facts: &Facts) -> Vec<bool> {
-        let mut buffered = self.spare.flags(self.rows.len());
+        let mut buffered = self.spare.flags(self.len);
         match facts {
-            Facts::Same(facts) => buffered.resize(self.rows.len(), has(*facts, RowFlags::BUFFERED)),
+            Facts::Same(facts) => buffered.resize(self.len, has(*facts, RowFlags::BUFFERED)),
             Facts::Each(facts) => buffered.extend(facts.iter().map(|facts| has(*facts, RowFlags::BUFFERED))),
         }
         buffered
     }
 
-    /// A column that is present everywhere or nowhere.
-    fn same(&mut self, is_present: bool, value: impl Fn(usize) -> u64) -> Optional {
-        if !is_present {
+    /// A column that is present where a flag is set; `value` gets the facts and the place.
+    fn flagged(&mut self, flag: u8, facts: &[u64], value: impl Fn(u64, usize) -> u64) -> Optional {
+        let count = facts.iter().filter(|facts| has(**facts, flag)).count();
+        if count == 0 {
             return Optional::none();
         }
-        let mut values = self.spare.words(self.rows.len());
-        values.extend((0..self.rows.len()).map(value));
-        Optional { present: Present::All, values }
+        let mut values = self.spare.words(count);
+        let present = || facts.iter().enumerate().filter(|(_, facts)| has(**facts, flag));
+        values.extend(present().map(|(at, facts)| value(*facts, at)));
+        if count == facts.len() {
+            return Optional { present: Present::All, values };
+        }
+        let mut rows = self.spare.numbers(count);
+        rows.extend(present().map(|(at, _)| at as u32));
+        Optional { present: Present::Rows(rows), values }
     }
 
-    /// A column that is present where a flag is set.
-    fn flagged(&mut self, flag: u8, facts: &[u64], value: impl Fn(usize) -> u64) -> Optional {
-        let count = facts.iter().filter(|facts| has(**facts, flag)).count();
-        if count == 0 || count == facts.len() {
-            return self.same(count > 0, value);
-        }
-        let mut present = self.spare.numbers(count);
-        present.extend((0..).zip(facts).filter(|(_, facts)| has(**facts, flag)).map(|(at, _)| at));
-        let mut values = self.spare.words(count);
-        values.extend(present.iter().map(|at| value(*at as usize)));
-        Optional { present: Present::Rows(present), values }
+    /// All cells in order.
+    fn scatter(&mut self, cells: &Cells) -> Vec<u64> {
+        let mut values = self.spare.filled_words(self.len);
+        CellPages::new(cells, self.chunk.len).scatter(self.places, |cell| cell, &mut values);
+        values
     }
 
     fn columns(&mut self) -> Vec<(ColumnKey, Optional)> {
@@ -176,23 +187,28 @@ impl Gather<'_> {
         if !column.is_used() {
             return Optional::none();
         }
-        let (len, rows) = (self.chunk.len, self.rows);
-        let (pages, present) = (CellPages::new(column.cells(), len), column.presence(len));
+        let present = column.presence(self.chunk.len);
         // Rows that are not published yet may be present already, but only in a chunk that is not frozen.
-        if present.count() == len {
-            let mut values = self.spare.words(rows.len());
-            values.extend(rows.iter().map(|row| pages.get(*row)));
+        let mut values = self.scatter(column.cells());
+        if present.count() == self.chunk.len {
             return Optional { present: Present::All, values };
         }
-        let mut places = self.spare.numbers(rows.len().min(present.count()));
-        places.extend((0..).zip(rows).filter(|(_, row)| present.has(**row)).map(|(at, _)| at));
-        let mut values = self.spare.words(places.len());
-        values.extend(places.iter().map(|at| pages.get(rows[*at as usize])));
-        if places.len() < rows.len() {
-            return Optional { present: Present::Rows(places), values };
+        let mut words = self.spare.words(self.len.div_ceil(64));
+        words.resize(self.len.div_ceil(64), 0);
+        present.scatter(self.places, &mut words);
+        let mut places = self.spare.numbers(self.len);
+        places.extend((0..self.len as u32).filter(|at| words[*at as usize / 64] >> (at % 64) & 1 == 1));
+        self.spare.give_words(words);
+        if places.len() == self.len {
+            self.spare.give_numbers(places);
+            return Optional { present: Present::All, values };
         }
-        self.spare.give_numbers(places);
-        Optional { present: Present::All, values }
+        // A cell never moves back, so none is lost.
+        for (to, from) in places.iter().enumerate() {
+            values[to] = values[*from as usize];
+        }
+        values.truncate(places.len());
+        Optional { present: Present::Rows(places), values }
     }
 
     fn texts(&mut self) -> Vec<std::sync::Arc<str>> {
@@ -208,14 +224,10 @@ impl Gather<'_> {
         if spill.cells.is_empty() {
             return Vec::new();
         }
-        let mut places = vec![u32::MAX; chunk.len];
-        for (place, row) in self.rows.iter().enumerate() {
-            places[*row as usize] = place as u32;
-        }
         let mut cells: Vec<Vec<(u32, u64)>> = vec![Vec::new(); spill.keys.len()];
         for cell in spill.cells.iter().filter(|cell| (cell.row as usize) < chunk.len) {
-            let place = places[cell.row as usize];
-            if place != u32::MAX {
+            let place = self.places[cell.row as usize];
+            if place != LEFT_OUT {
                 cells[cell.key as usize].push((place, cell.bits));
             }
         }

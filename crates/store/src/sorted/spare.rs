@@ -9,7 +9,7 @@ use super::{Optional, Present, SortedRows};
 /// given back, or a class with hundreds of metrics would hold it for ever.
 const SPARE_BYTES_MAX: usize = 64 << 20;
 
-/// Vectors without contents, to be taken and given back.
+/// Vectors to be taken and given back. They keep what they hold, so that to fill one anew need not write it twice.
 #[derive(Default)]
 pub struct Spare {
     words: Vec<Vec<u64>>,
@@ -22,19 +22,33 @@ pub struct Spare {
 
 impl Spare {
     pub fn words(&mut self, len: usize) -> Vec<u64> {
-        take(&mut self.words, len, &mut self.bytes)
+        cleared(take(&mut self.words, len, &mut self.bytes))
+    }
+
+    /// Words that say anything, for who writes to each.
+    pub fn filled_words(&mut self, len: usize) -> Vec<u64> {
+        let mut words = take(&mut self.words, len, &mut self.bytes);
+        words.resize(len, 0);
+        words
     }
 
     pub fn times(&mut self, len: usize) -> Vec<i64> {
-        take(&mut self.times, len, &mut self.bytes)
+        cleared(take(&mut self.times, len, &mut self.bytes))
+    }
+
+    /// Times that say anything, for who writes to each.
+    pub fn filled_times(&mut self, len: usize) -> Vec<i64> {
+        let mut times = take(&mut self.times, len, &mut self.bytes);
+        times.resize(len, 0);
+        times
     }
 
     pub fn numbers(&mut self, len: usize) -> Vec<u32> {
-        take(&mut self.numbers, len, &mut self.bytes)
+        cleared(take(&mut self.numbers, len, &mut self.bytes))
     }
 
     pub fn flags(&mut self, len: usize) -> Vec<bool> {
-        take(&mut self.flags, len, &mut self.bytes)
+        cleared(take(&mut self.flags, len, &mut self.bytes))
     }
 
     pub fn texts(&mut self) -> Vec<Arc<str>> {
@@ -69,20 +83,25 @@ impl Spare {
     }
 }
 
-/// An empty vector with room for `len`: the smallest that has it, or else the largest.
+/// A vector with room for `len`: the smallest that has it, or else the largest. It holds what it held.
 fn take<T>(shelf: &mut Vec<Vec<T>>, len: usize, bytes: &mut usize) -> Vec<T> {
     let enough = (0..shelf.len()).filter(|at| shelf[*at].capacity() >= len).min_by_key(|at| shelf[*at].capacity());
     let largest = || (0..shelf.len()).max_by_key(|at| shelf[*at].capacity());
     let mut taken = enough.or_else(largest).map_or_else(Vec::new, |at| shelf.swap_remove(at));
     *bytes -= taken.capacity() * size_of::<T>();
-    taken.reserve_exact(len);
+    taken.truncate(len);
+    taken.reserve_exact(len - taken.len());
     taken
 }
 
-fn give<T>(shelf: &mut Vec<Vec<T>>, mut given: Vec<T>, bytes: &mut usize) {
+fn cleared<T>(mut taken: Vec<T>) -> Vec<T> {
+    taken.clear();
+    taken
+}
+
+fn give<T>(shelf: &mut Vec<Vec<T>>, given: Vec<T>, bytes: &mut usize) {
     let size = given.capacity() * size_of::<T>();
     if size > 0 && *bytes + size <= SPARE_BYTES_MAX {
-        given.clear();
         *bytes += size;
         shelf.push(given);
     }

@@ -203,14 +203,14 @@ impl OpenChunk {
                 Target::Column(column) => {
                     let page = self.columns[column].writer(page);
                     cells.for_each(|(row, bits)| {
-                        page.set(base + row, self.chunk.texts.number(&mut self.texts, rows.text_of(bits)));
+                        page.set(base + row, self.chunk.texts.number(&mut self.texts, rows, bits));
                     });
                 }
                 Target::Spill(key) => {
                     let base = self.len;
                     let (chunk, texts) = (&self.chunk, &mut self.texts);
                     self.spill_cells = chunk.add_spill(cells.map(|(row, bits)| {
-                        let bits = if is_text { chunk.texts.number(texts, rows.text_of(bits)) } else { bits };
+                        let bits = if is_text { chunk.texts.number(texts, rows, bits) } else { bits };
                         SpillCell { row: (base + row) as u32, key, bits }
                     }));
                 }
@@ -228,7 +228,7 @@ impl OpenChunk {
         let tags = self.chunk.tags.writer(page);
         let base = self.len % HEAD_PAGE_ROWS;
         for (row, bits) in rows.tags.rows[range.clone()].iter().zip(&rows.tags.bits[range]) {
-            let number = self.chunk.texts.number(&mut self.texts, rows.text_of(*bits));
+            let number = self.chunk.texts.number(&mut self.texts, rows, *bits);
             tags.set(base + *row as usize - from, number);
         }
     }

@@ -31,8 +31,16 @@ impl Default for Dictionary {
 
 impl Dictionary {
     /// Takes all cells in; false if there are more than `distinct_max` values, or if looking for them takes too long.
-    pub fn fill(&mut self, cells: impl ExactSizeIterator<Item = u64>, distinct_max: usize) -> bool {
+    pub fn fill(&mut self, cells: impl ExactSizeIterator<Item = u64> + Clone, distinct_max: usize) -> bool {
         self.clear();
+        // Boots and tags are mostly the same throughout.
+        if let Some(first) = cells.clone().next()
+            && cells.clone().all(|value| value == first)
+        {
+            self.values.push(first);
+            self.cells.resize(cells.len(), 0);
+            return true;
+        }
         self.cells.reserve_exact(cells.len());
         let mut steps = cells.len() * STEPS_PER_CELL_MAX;
         for value in cells {
