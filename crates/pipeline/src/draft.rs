@@ -25,6 +25,7 @@ pub struct Span {
 /// The messages of one payload.
 #[derive(Debug, Default)]
 pub struct Drafts {
+    /// The last one is being put together until it is ended.
     pub messages: Vec<Draft>,
     pub metrics: Vec<Metric>,
     /// Metrics whose column does not exist yet.
@@ -91,6 +92,34 @@ impl Drafts {
         self.fresh.clear();
         self.tags.clear();
         self.text.clear();
+    }
+
+    /// Begins a message at this byte of the payload; what follows is added to it.
+    pub fn begin(&mut self, at: usize) {
+        let (metrics, tags) = (self.metrics.len(), self.tags.len());
+        self.messages.push(Draft { bytes: at..at, metrics: metrics..metrics, tags: tags..tags, ..Draft::default() });
+    }
+
+    /// The message that was begun last. It is filled where it stays: one that is put together elsewhere is copied
+    /// piece by piece as it was written, and the processor waits for each.
+    #[inline]
+    pub fn open(&mut self) -> &mut Draft {
+        self.messages.last_mut().expect("a message was begun")
+    }
+
+    /// The message ends before this byte.
+    pub fn end(&mut self, at: usize) {
+        let (metrics, tags) = (self.metrics.len(), self.tags.len());
+        let draft = self.open();
+        draft.bytes.end = at;
+        draft.metrics.end = metrics;
+        draft.tags.end = tags;
+    }
+
+    /// Adds a metric whose column is known.
+    #[inline]
+    pub fn add(&mut self, column: u32, bits: u64) {
+        self.metrics.push(Metric { column: Column::Known(column), bits });
     }
 
     /// Keeps a text that a message refers to.

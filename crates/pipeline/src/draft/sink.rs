@@ -12,7 +12,7 @@ use model::limits::{
 use model::{PayloadKind, Reason, ValueKind};
 
 use super::scalar::{Scalar, is_exact};
-use super::{Column, Draft, Drafts, Fresh, Metric, Tag, pointer, reject};
+use super::{Column, Drafts, Fresh, Metric, Tag, pointer, reject};
 use crate::plan::UnknownFields;
 use crate::tables::Names;
 
@@ -41,52 +41,36 @@ pub struct Sink<'s> {
     names: &'s mut Names,
     kind: PayloadKind,
     unknown_fields: UnknownFields,
-    draft: Draft,
     /// Fields met in this message, a bit each.
     met: u16,
-}
-
-/// How much there was at some time, see [`Sink::mark`].
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    metrics: usize,
-    tags: usize,
-    text: usize,
 }
 
 impl<'s> Sink<'s> {
     pub fn new(drafts: &'s mut Drafts, names: &'s mut Names, kind: PayloadKind, unknown_fields: UnknownFields) -> Self {
         drafts.clear();
-        Self { drafts, names, kind, unknown_fields, draft: Draft::default(), met: 0 }
+        Self { drafts, names, kind, unknown_fields, met: 0 }
     }
 
     /// A message begins at this byte of the payload.
     pub fn begin(&mut self, at: usize) {
-        let (metrics, tags) = (self.drafts.metrics.len(), self.drafts.tags.len());
-        self.draft = Draft { bytes: at..at, metrics: metrics..metrics, tags: tags..tags, ..Draft::default() };
+        self.drafts.begin(at);
         self.met = 0;
         self.names.begin_message();
     }
 
-    /// What there is before a message that may have to be undone.
-    pub fn mark(&self) -> Mark {
-        let Drafts { metrics, tags, text, .. } = &*self.drafts;
-        Mark { metrics: metrics.len(), tags: tags.len(), text: text.len() }
+    /// Ends a message that is known to be good before this byte.
+    pub fn end_shaped(&mut self, at: usize) {
+        self.drafts.end(at);
+        let tags = self.drafts.open().tags.clone();
+        self.sort_tags(tags);
     }
 
-    /// Undoes what was added behind the mark to a message that was not ended.
-    pub fn undo(&mut self, mark: Mark) {
-        self.drafts.metrics.truncate(mark.metrics);
-        self.drafts.tags.truncate(mark.tags);
-        self.drafts.text.truncate(mark.text);
-    }
-
-    /// Adds a message that was put together outside and is known to be good: all its parts were added behind the mark.
-    pub fn end_shaped(&mut self, bytes: Range<usize>, mark: &Mark, draft: Draft) {
-        let metrics = mark.metrics..self.drafts.metrics.len();
-        let tags = mark.tags..self.drafts.tags.len();
-        self.sort_tags(tags.clone());
-        self.drafts.messages.push(Draft { bytes, metrics, tags, ..draft });
+    /// Undoes a message that was begun and turned out to be none.
+    pub fn undo(&mut self, text_len: usize) {
+        let Some(draft) = self.drafts.messages.pop() else { return };
+        self.drafts.metrics.truncate(draft.metrics.start);
+        self.drafts.tags.truncate(draft.tags.start);
+        self.drafts.text.truncate(text_len);
     }
 
     /// Whether shapes are for these messages.
@@ -105,13 +89,14 @@ impl<'s> Sink<'s> {
 
     /// The message ends before this byte.
     pub fn end(&mut self, at: usize) {
-        self.draft.bytes.end = at;
-        self.draft.metrics.end = self.drafts.metrics.len();
-        self.draft.tags.end = self.drafts.tags.len();
-        if self.draft.fault.is_none() {
+        self.drafts.end(at);
+        if !self.is_rejected() {
             self.check_whole();
         }
-        self.drafts.messages.push(std::mem::take(&mut self.draft));
+    }
+
+    fn is_rejected(&mut self) -> bool {
+        self.drafts.open().fault.is_some()
     }
 
     /// An element of an array payload is no object.
@@ -156,19 +141,19 @@ impl<'s> Sink<'s> {
     pub fn scalar(&mut self, field: Field, key: &[u8], value: &Scalar<'_>) {
         match field {
             Field::Ts => match value.integer().and_then(|ts| i64::try_from(ts).ok()) {
-                Some(ts) => self.draft.ts = Some(ts),
+                Some(ts) => self.drafts.open().ts = Some(ts),
                 None => self.wrong(Reason::TsInvalid, &[key], value),
             },
             Field::Seq => match value.integer().and_then(|seq| u64::try_from(seq).ok()) {
-                Some(seq) => self.draft.seq = Some(seq),
+                Some(seq) => self.drafts.open().seq = Some(seq),
                 None => self.wrong(Reason::SeqInvalid, &[key], value),
             },
             Field::Boot => match value.integer().and_then(|boot| u32::try_from(boot).ok()) {
-                Some(boot) => self.draft.boot = Some(boot),
+                Some(boot) => self.drafts.open().boot = Some(boot),
                 None => self.wrong(Reason::BootInvalid, &[key], value),
             },
             Field::Buffered => match value {
-                Scalar::Bool(buffered) => self.draft.buffered = *buffered,
+                Scalar::Bool(buffered) => self.drafts.open().buffered = *buffered,
                 _ => self.wrong(Reason::BufferedInvalid, &[key], value),
             },
             Field::Type => self.event_type(key, value),
@@ -184,7 +169,7 @@ impl<'s> Sink<'s> {
     fn event_type(&mut self, key: &[u8], value: &Scalar<'_>) {
         match value {
             Scalar::Text(text) if (1..=EVENT_TYPE_BYTES_MAX).contains(&text.len()) => {
-                self.draft.event_type = self.drafts.keep(text);
+                self.drafts.open().event_type = self.drafts.keep(text);
             }
             Scalar::Text(text) => {
                 let detail = format!("{} bytes, 1 to {EVENT_TYPE_BYTES_MAX} are allowed", text.len());
@@ -196,7 +181,7 @@ impl<'s> Sink<'s> {
 
     /// The `data` of an event, as JSON text.
     pub fn event_data(&mut self, json: &[u8]) {
-        self.draft.event_data = Some(self.drafts.keep(json));
+        self.drafts.open().event_data = Some(self.drafts.keep(json));
     }
 
     /// One metric of the `metrics` object.
@@ -205,14 +190,14 @@ impl<'s> Sink<'s> {
     }
 
     fn metric_at(&mut self, path: &[&[u8]], name: &[u8], value: &Scalar<'_>) {
-        if self.draft.fault.is_some() {
+        if self.is_rejected() {
             return;
         }
         let (kind, bits) = match self.value(path, value) {
             Some(value) => value,
             None => return,
         };
-        if self.drafts.metrics.len() - self.draft.metrics.start == METRICS_PER_MESSAGE_MAX {
+        if self.drafts.metrics.len() - self.drafts.open().metrics.start == METRICS_PER_MESSAGE_MAX {
             let detail = format!("more than {METRICS_PER_MESSAGE_MAX}");
             return self.reject(Reason::TooManyMetrics, pointer(&path[..path.len() - 1]), detail);
         }
@@ -270,7 +255,7 @@ impl<'s> Sink<'s> {
     pub fn tag(&mut self, name: &[u8], value: &Scalar<'_>) {
         let short = |text: &[u8]| text.len() <= TAG_BYTES_MAX;
         match value {
-            _ if self.drafts.tags.len() - self.draft.tags.start == TAGS_PER_MESSAGE_MAX => {
+            _ if self.drafts.tags.len() - self.drafts.open().tags.start == TAGS_PER_MESSAGE_MAX => {
                 let detail = format!("more than {TAGS_PER_MESSAGE_MAX}");
                 self.reject(Reason::TagsInvalid, pointer(&[b"tags"]), detail);
             }
@@ -289,10 +274,10 @@ impl<'s> Sink<'s> {
     /// What only the whole message shows: what is missing, and names that appear twice.
     fn check_whole(&mut self) {
         if self.kind == PayloadKind::Events {
-            if self.draft.event_type.len == 0 {
+            if self.drafts.open().event_type.len == 0 {
                 self.reject(Reason::EventInvalid, pointer(&[b"type"]), "missing".to_owned());
             }
-        } else if self.draft.metrics.is_empty() {
+        } else if self.drafts.open().metrics.is_empty() {
             let missing = self.met & 1 << Field::Metrics as u16 == 0;
             let (path, detail) = if missing { ("", "missing") } else { ("/metrics", "empty") };
             self.reject(Reason::MetricsMissing, path.to_owned(), detail.to_owned());
@@ -303,8 +288,9 @@ impl<'s> Sink<'s> {
     }
 
     /// Names that the class knows were compared as they came; the new ones are sorted here.
-    fn duplicate_metric(&self) -> Option<String> {
-        let metrics = &self.drafts.metrics[self.draft.metrics.clone()];
+    fn duplicate_metric(&mut self) -> Option<String> {
+        let metrics = self.drafts.open().metrics.clone();
+        let metrics = &self.drafts.metrics[metrics];
         let fresh = metrics.iter().filter_map(|metric| match metric.column {
             Column::Known(_) => None,
             Column::Fresh(at) => Some(self.drafts.text(self.drafts.fresh[at as usize].name)),
@@ -316,8 +302,9 @@ impl<'s> Sink<'s> {
     }
 
     fn duplicate_tag(&mut self) -> Option<String> {
-        self.sort_tags(self.draft.tags.clone());
-        let tags = &self.drafts.tags[self.draft.tags.clone()];
+        let tags = self.drafts.open().tags.clone();
+        self.sort_tags(tags.clone());
+        let tags = &self.drafts.tags[tags];
         let name = |tag: &Tag| self.drafts.text(tag.name);
         let twice = tags.windows(2).find(|pair| name(&pair[0]) == name(&pair[1]))?;
         Some(pointer(&[b"tags", name(&twice[0])]))
@@ -337,7 +324,7 @@ impl<'s> Sink<'s> {
 
     /// Rejects the message; the first fault counts.
     pub fn reject(&mut self, reason: Reason, path: String, detail: String) {
-        reject(&mut self.draft, reason, path, detail);
+        reject(self.drafts.open(), reason, path, detail);
     }
 }
 

@@ -59,32 +59,56 @@ pub fn read(bytes: &[u8], start: usize) -> Result<(Scalar<'_>, usize), Failure> 
 /// Appends the digits from `at` to `magnitude`, which is meaningless once there were more than [`DIGITS_MAX`].
 #[inline]
 pub fn digits(bytes: &[u8], mut at: usize, mut magnitude: u64) -> (u64, usize) {
-    while let Some(eight) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
-        let Some(value) = eight_digits(word) else { break };
-        magnitude = magnitude.wrapping_mul(100_000_000).wrapping_add(value);
-        at += 8;
+    loop {
+        let word = word(bytes, at);
+        let count = leading_digits(word);
+        if count == 0 {
+            return (magnitude, at);
+        }
+        // Zeros in front instead of what follows: no branch depends on how many digits there are.
+        let aligned = word << (64 - 8 * count) | 0x3030_3030_3030_3030_u64.checked_shr(8 * count).unwrap_or(0);
+        magnitude = magnitude.wrapping_mul(SCALES[count as usize]).wrapping_add(eight_digits(aligned));
+        at += count as usize;
+        if count < 8 {
+            return (magnitude, at);
+        }
     }
-    while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
-        magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-        at += 1;
+}
+
+/// Powers of ten that so many digits move a number by.
+const SCALES: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// The eight bytes from `at` on, the first one lowest; zeros behind the end.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u64 {
+    if let Some(eight) = bytes.get(at..at + 8) {
+        return u64::from_le_bytes(eight.try_into().expect("eight bytes"));
     }
-    (magnitude, at)
+    let rest = bytes.get(at..).unwrap_or_default();
+    match bytes.last_chunk::<8>() {
+        Some(last) if !rest.is_empty() => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+        _ => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
+}
+
+/// How many of the eight bytes are ASCII digits before the first other one.
+#[inline]
+fn leading_digits(word: u64) -> u32 {
+    // A byte below `0` borrows, one above `9` carries into its highest bit; what that does to later bytes is not looked at.
+    let (above, below) = (word.wrapping_add(0x4646_4646_4646_4646), word.wrapping_sub(0x3030_3030_3030_3030));
+    ((above | below) & 0x8080_8080_8080_8080).trailing_zeros() / 8
 }
 
 /// The value of eight ASCII digits, the first in the lowest byte, with three multiplications (Lemire, "Quickly parsing
 /// eight digits", 2018).
 #[inline]
-fn eight_digits(word: u64) -> Option<u64> {
+fn eight_digits(word: u64) -> u64 {
     const PAIRS: u64 = 0x0000_00FF_0000_00FF;
-    let (above, digits) = (word.wrapping_add(0x4646_4646_4646_4646), word.wrapping_sub(0x3030_3030_3030_3030));
-    if (above | digits) & 0x8080_8080_8080_8080 != 0 {
-        return None;
-    }
+    let digits = word.wrapping_sub(0x3030_3030_3030_3030);
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let high = (pairs & PAIRS).wrapping_mul(100 + (1_000_000 << 32));
     let low = (pairs >> 16 & PAIRS).wrapping_mul(1 + (10_000 << 32));
-    Some(high.wrapping_add(low) >> 32)
+    high.wrapping_add(low) >> 32
 }
 
 fn read_exponent(bytes: &[u8], start: usize) -> Result<(i64, usize), Failure> {

@@ -10,7 +10,7 @@ use model::limits::{METRIC_TEXT_BYTES_MAX, TAG_BYTES_MAX};
 
 use super::Scanner;
 use super::number::digits;
-use crate::draft::{Column, Draft, Drafts, Failure, Metric, Sink, Tag};
+use crate::draft::{Drafts, Failure, Sink, Tag};
 use crate::tables::Names;
 
 #[cfg(test)]
@@ -102,22 +102,22 @@ impl Shapes {
 
 impl Shape {
     fn read(&self, bytes: &[u8], at: usize, sink: &mut Sink<'_>) -> Option<usize> {
-        let mark = sink.mark();
-        let mut draft = Draft::default();
-        let end = self.fill(bytes, at, &mut draft, sink.drafts);
+        let text_len = sink.drafts.text.len();
+        sink.drafts.begin(at);
+        let end = self.fill(bytes, at, sink.drafts);
         match end {
-            Some(end) => sink.end_shaped(at..end, &mark, draft),
-            None => sink.undo(mark),
+            Some(end) => sink.end_shaped(end),
+            None => sink.undo(text_len),
         }
         end
     }
 
-    fn fill(&self, bytes: &[u8], start: usize, draft: &mut Draft, drafts: &mut Drafts) -> Option<usize> {
+    fn fill(&self, bytes: &[u8], start: usize, drafts: &mut Drafts) -> Option<usize> {
         let (mut at, mut from) = (start, 0);
         for step in &self.steps {
             at = literal(bytes, at, &self.bytes[from..step.end])?;
             from = step.end;
-            at = step.slot.read(bytes, at, draft, drafts)?;
+            at = step.slot.read(bytes, at, drafts)?;
         }
         literal(bytes, at, &self.bytes[self.tail..])
     }
@@ -187,7 +187,9 @@ impl Learner<'_> {
     fn slot(&mut self, slot: Slot) -> Result<bool, Failure> {
         let start = self.scanner.at();
         self.scanner.skip()?;
-        let end = slot.read(self.message, start, &mut Draft::default(), &mut Drafts::default());
+        let mut drafts = Drafts::default();
+        drafts.begin(start);
+        let end = slot.read(self.message, start, &mut drafts);
         self.shape.bytes.extend_from_slice(&self.message[self.literal..start]);
         self.shape.steps.push(Step { end: self.shape.bytes.len(), slot });
         self.literal = self.scanner.at();
@@ -206,45 +208,44 @@ fn metric_slot(first: u8, name: &[u8], names: &Names) -> Option<Slot> {
 
 impl Slot {
     /// Reads a value and returns the position behind it; `None` if it is not plain.
-    fn read(&self, bytes: &[u8], at: usize, draft: &mut Draft, drafts: &mut Drafts) -> Option<usize> {
-        let mut metric = |column, bits| drafts.metrics.push(Metric { column: Column::Known(column), bits });
+    fn read(&self, bytes: &[u8], at: usize, drafts: &mut Drafts) -> Option<usize> {
         match self {
             Self::Number { column } => {
                 let (number, end) = number(bytes, at)?;
-                metric(*column, number.to_bits());
+                drafts.add(*column, number.to_bits());
                 Some(end)
             }
             Self::Ts => {
                 let negative = bytes.get(at) == Some(&b'-');
                 let (magnitude, end) = integer(bytes, at + usize::from(negative))?;
                 let ts = i64::try_from(magnitude).ok()?;
-                draft.ts = Some(if negative { -ts } else { ts });
+                drafts.open().ts = Some(if negative { -ts } else { ts });
                 Some(end)
             }
             Self::Seq => {
                 let (seq, end) = integer(bytes, at)?;
-                draft.seq = Some(seq);
+                drafts.open().seq = Some(seq);
                 Some(end)
             }
             Self::Boot => {
                 let (boot, end) = integer(bytes, at)?;
-                draft.boot = Some(u32::try_from(boot).ok()?);
+                drafts.open().boot = Some(u32::try_from(boot).ok()?);
                 Some(end)
             }
             Self::Buffered => {
                 let (flag, end) = boolean(bytes, at)?;
-                draft.buffered = flag;
+                drafts.open().buffered = flag;
                 Some(end)
             }
             Self::Bool { column } => {
                 let (flag, end) = boolean(bytes, at)?;
-                metric(*column, flag.into());
+                drafts.add(*column, flag.into());
                 Some(end)
             }
             Self::Text { column } => {
                 let (text, end) = text(bytes, at, METRIC_TEXT_BYTES_MAX)?;
                 let bits = drafts.keep(text).to_bits();
-                drafts.metrics.push(Metric { column: Column::Known(*column), bits });
+                drafts.add(*column, bits);
                 Some(end)
             }
             Self::Tag { name } => {

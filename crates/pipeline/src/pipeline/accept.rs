@@ -27,19 +27,19 @@ impl Pipeline {
         let fault = self.work.drafts.messages[number].fault.take().map(|fault| *fault);
         let work = &mut self.work;
         let draft = &work.drafts.messages[number];
-        let table = &mut self.tables.list[payload.route.table as usize];
+        let table = &mut self.tables.list[payload.group.route.table as usize];
         if let Some(fault) = fault.or_else(|| metric_limit(draft, &work.drafts, &table.names)) {
             let bytes = draft.bytes.clone();
             return self.reject(payload, number as u32, bytes, fault, output);
         }
         let identity = identify(draft, payload, &work.drafts, &table.names, &mut work.accept.bytes);
-        if !self.windows.admit(payload.route.slot, &identity) {
+        if !self.windows.admit(payload.group.route.slot, &identity) {
             output.counts.messages += 1;
             output.counts.duplicates += 1;
             return;
         }
         let rows = open(table, payload, &mut work.open_tables, output);
-        if payload.kind == PayloadKind::Events {
+        if payload.group.kind == PayloadKind::Events {
             push_event(rows, draft, &work.drafts);
         } else {
             push_metrics(rows, &work.drafts, draft.metrics.clone(), &mut table.names);
@@ -48,7 +48,7 @@ impl Pipeline {
         push_facts(rows, payload, draft, number as u32);
         output.counts.messages += 1;
         output.counts.accepted += 1;
-        output.counts.events += u64::from(payload.kind == PayloadKind::Events);
+        output.counts.events += u64::from(payload.group.kind == PayloadKind::Events);
     }
 }
 
@@ -119,13 +119,13 @@ fn open<'o>(
     open_tables: &mut Vec<u32>,
     output: &'o mut Output,
 ) -> &'o mut Rows {
-    let (open, layout) = match payload.kind {
+    let (open, layout) = match payload.group.kind {
         PayloadKind::Events => (&mut table.open_events, &table.events),
         _ => (&mut table.open_readings, &table.readings),
     };
     let at = *open.get_or_insert_with(|| {
-        open_tables.push(payload.route.table);
-        output.open(layout, payload.received)
+        open_tables.push(payload.group.route.table);
+        output.open(layout, payload.group.received)
     });
     &mut output.rows[at]
 }
@@ -135,8 +135,8 @@ fn push_facts(rows: &mut Rows, payload: &Payload<'_>, draft: &Draft, index: u32)
     let flag = |holds: bool, flag: u8| if holds { flag } else { 0 };
     rows.offset.push(payload.offset);
     rows.index.push(index);
-    rows.device.push(payload.device);
-    rows.ts.push(draft.ts.unwrap_or(payload.received));
+    rows.device.push(payload.group.device);
+    rows.ts.push(draft.ts.unwrap_or(payload.group.received));
     rows.seq.push(draft.seq.unwrap_or_default());
     rows.boot.push(draft.boot.unwrap_or_default());
     rows.flags.push(RowFlags(

@@ -30,13 +30,13 @@ impl Pipeline {
         output.counts.rejected += 1;
         output.dead.push(DeadLetter {
             address: Address { partition: self.partition, offset: payload.offset, index },
-            source: self.source(payload.device).expect("only payloads of bound indices get here"),
-            kind: payload.kind,
-            format: payload.format,
+            source: self.source(payload.group.device).expect("only payloads of bound indices get here"),
+            kind: payload.group.kind,
+            format: payload.group.format,
             reason: fault.reason,
             detail: fault.detail,
             path: fault.path,
-            received: payload.received,
+            received: payload.group.received,
             payload: payload.bytes[bytes].to_vec(),
         });
     }

@@ -84,3 +84,16 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn digits_are_those_that_a_loop_finds(bytes in proptest::collection::vec(prop_oneof![8 => b'0'..=b'9', 1 => any::<u8>()], 0..24), at in 0_usize..25) {
+        let found = bytes.get(at..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
+        let (mut magnitude, mut end) = (7_u64, at);
+        for digit in found {
+            magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            end += 1;
+        }
+        prop_assert_eq!(digits(&bytes, at, 7), (magnitude, end));
+    }
+}

@@ -2,6 +2,7 @@ use model::PayloadKind;
 use proptest::prelude::*;
 
 use super::*;
+use crate::draft::{Column, Draft};
 use crate::json::{Scratch, read};
 use crate::plan::UnknownFields;
 
