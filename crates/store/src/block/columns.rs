@@ -23,7 +23,7 @@ use crate::sorted::{DeviceRows, Optional, Present, SortedRows};
 pub struct Reader<'a> {
     tail: &'a Tail,
     /// From the first page on.
-    decoder: Option<Box<Decoder>>,
+    decoder: Option<Decoder>,
     texts: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u64>,
 }

@@ -41,14 +41,14 @@ impl From<Short> for Undecoded {
 
 /// Decoders between two uses: a compression context is dear to make.
 #[derive(Default)]
-pub struct Decoders(Mutex<Vec<Box<Decoder>>>);
+pub struct Decoders(Mutex<Vec<Decoder>>);
 
 impl Decoders {
-    pub fn take(&self) -> Box<Decoder> {
+    pub fn take(&self) -> Decoder {
         self.0.lock().expect("no holder of this lock panics").pop().unwrap_or_default()
     }
 
-    pub fn give_back(&self, decoder: Box<Decoder>) {
+    pub fn give_back(&self, decoder: Decoder) {
         let mut spare = self.0.lock().expect("no holder of this lock panics");
         if spare.len() < SPARE_MAX {
             spare.push(decoder);

@@ -87,6 +87,22 @@ fn a_class_answers_over_all_its_devices_or_by_device() {
     assert_eq!(latest["devices"][0]["metrics"]["a"], json!({"ts": START + 220_000, "value": 11.0}));
     let next = latest["next"].as_str().unwrap();
     assert_eq!(running.get(&format!("/v1/latest?class=pump&cursor={next}")).json()["devices"][0]["device_id"], ids[1]);
+
+    // A list of devices, alone or within a class.
+    let named = |path: &str| -> Vec<String> {
+        let devices = running.get(path).json()["devices"].clone();
+        let ids = devices.as_array().unwrap().iter().map(|found| found["device_id"].as_str().unwrap().to_owned());
+        ids.collect()
+    };
+    let [one, other] = &ids;
+    assert_eq!(named(&format!("/v1/latest?device={other},{one}")), [one.clone(), other.clone()]);
+    assert_eq!(named(&format!("/v1/latest?class=pump&device={other}")), [other.clone()]);
+    assert_eq!(named(&format!("/v1/latest?class=fan&device={other}")), [""; 0]);
+    let of_one = running.get(&format!("{class}&device={one}")).json();
+    assert_eq!((&of_one["class"], &of_one["points"]), (&json!("pump"), &json!([{"ts": START, "count": 3}])));
+    assert_eq!(running.get("/v1/latest?device=x").problem(), (400, "device-id-malformed".to_owned()));
+    let many = vec![one.as_str(); 1001].join(",");
+    assert_eq!(running.get(&format!("/v1/latest?device={many}")).problem(), (400, "parameter-invalid".to_owned()));
 }
 
 #[test]

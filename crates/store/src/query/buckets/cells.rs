@@ -14,8 +14,8 @@ use crate::sorted::Present;
 const READ_ROWS: usize = 1 << 16;
 /// Rows of others that are read along with those of two devices, rather than reading twice: half a page.
 const BETWEEN_ROWS: usize = 1 << 12;
-/// If fewer of the rows between the first and the last that are wanted are so, they are read device by device.
-const SHARE_MIN: usize = 4;
+/// Rows that are decoded for a part of them however short it is: a page.
+const PAGE_ROWS: usize = 1 << 13;
 
 /// A column of numbers whose cells are added up.
 pub struct CellsOf<'a> {
@@ -63,8 +63,8 @@ impl CellsOf<'_> {
         }
         let (Some((_, first)), Some((_, last))) = (parts.first(), parts.last()) else { return Ok(()) };
         let hull = first.start..last.end;
-        let share: usize = parts.iter().map(|(_, part)| part.len()).sum();
-        if share * SHARE_MIN >= hull.len() {
+        let alone: usize = parts.iter().map(|(_, part)| part.len() + PAGE_ROWS).sum();
+        if alone >= hull.len() {
             return self.parts(&mut reader, rows.start, &ts, hull, &parts, gather);
         }
         for part in &parts {

@@ -1,10 +1,10 @@
-//! Sources whose totals are known, in part or as a whole: blocks by their statistics and rollups, chunks page by page.
+//! Sources whose totals are known, in part or as a whole: blocks by their statistics and rollups, chunks page by page
+//! (`chunk`).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::limits::HEAD_PAGE_ROWS;
 use model::{DeviceId, Millis, ValueKind};
 
 use super::Resolution;
@@ -13,10 +13,11 @@ use super::cover::{Buckets, Cover};
 use super::gather::Gather;
 use crate::block::{Block, Level, Rollup, Span, Tail};
 use crate::error::Error;
-use crate::head::{Column, Visible};
 use crate::query::scan::{Filter, Held, Selection, Source};
 use crate::query::{Devices, Meter, Span as QuerySpan, Tier};
 use crate::store::Shared;
+
+mod chunk;
 
 /// Times over all devices that are read one after the other.
 const GAPS_MAX: usize = 2;
@@ -253,54 +254,6 @@ impl RolledUp<'_, '_, '_> {
             }
             Ok(true)
         })
-    }
-
-    fn chunk(&mut self, chunk: &Visible) -> Result<bool, Error> {
-        if self.is_by_device() || self.gather.needs.edges || self.shared.is_erased_from_head(&chunk.chunk) {
-            return Ok(false);
-        }
-        let Some(columns) = selected(self.filter, chunk.columns.iter().map(|column| &column.key)) else {
-            return Ok(false);
-        };
-        let spill = chunk.chunk.spill.read().expect("no holder of this lock panics");
-        if spill.keys.iter().any(|key| self.filter.selection.place(key).is_some()) {
-            return Ok(false);
-        }
-        for (number, _) in columns {
-            for page in 0..chunk.len.div_ceil(HEAD_PAGE_ROWS) {
-                self.page(chunk, &chunk.columns[number], page)?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// Takes a page of a chunk: by its totals if all of it is wanted, else row by row.
-    fn page(&mut self, chunk: &Visible, column: &Column, page: usize) -> Result<(), Error> {
-        let (span, kept_from) = (&self.filter.span, self.filter.kept_from);
-        let resolution = self.gather.query.resolution;
-        if (page + 1) * HEAD_PAGE_ROWS <= chunk.len {
-            let known = chunk.page_totals(column, page);
-            let Some(totals) = &known.totals else { return Ok(()) };
-            let (first, last) = known.ts;
-            if first >= span.to || last < span.from {
-                return Ok(());
-            }
-            let is_wanted = first >= span.from.max(kept_from) && last < span.to;
-            if is_wanted && resolution.bucket(first).contains(&last) {
-                self.meter.covered(Tier::Head, totals.count());
-                return self.gather.totals(None, first, totals);
-            }
-        }
-        self.meter.charge(Tier::Head, chunk.len.min((page + 1) * HEAD_PAGE_ROWS) - page * HEAD_PAGE_ROWS)?;
-        let (mut times, mut cells) = (Vec::with_capacity(HEAD_PAGE_ROWS), Vec::with_capacity(HEAD_PAGE_ROWS));
-        chunk.visit_page(column, page, &mut |row, ts, bits| {
-            let is_kept = ts >= kept_from || chunk.received(row) >= kept_from;
-            if (span.from..span.to).contains(&ts) && is_kept {
-                times.push(ts);
-                cells.push(bits);
-            }
-        });
-        self.gather.cells(None, column.key.kind, &times, &cells)
     }
 }
 

@@ -147,14 +147,14 @@ impl<'a> Look<'a> {
         let ts = reader.ts(rows.clone())?;
         let (boot, seq) = (reader.boot(rows.clone())?, reader.seq(rows.clone())?);
         let received = reader.received(rows.clone())?;
-        let others = boot.all(count).zip(seq.all(count)).zip(received.all(count));
-        let key = |(ts, ((boot, seq), received)): (Millis, ((Option<u64>, Option<u64>), Option<u64>))| RowKey {
+        let (mut boots, mut seqs, mut apart) = (boot.all(count), seq.all(count), received.all(count));
+        let key = |ts: Millis| RowKey {
             ts,
-            boot: boot.map(|boot| boot as u32),
-            seq,
-            received: received.map_or(ts, |bits| bits as Millis),
+            boot: boots.next().flatten().map(|boot| boot as u32),
+            seq: seqs.next().flatten(),
+            received: apart.next().flatten().map_or(ts, |bits| bits as Millis),
         };
-        let keys = ts.into_iter().zip(others).map(key).collect();
+        let keys = ts.into_iter().map(key).collect();
         let mut columns = Vec::with_capacity(of.tail.columns.len());
         for (column, key) in of.tail.find_columns(|_| true) {
             columns.push(reader.metric(column, key.kind, rows.clone())?);
