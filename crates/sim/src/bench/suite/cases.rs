@@ -64,9 +64,10 @@ impl Case {
         self
     }
 
-    /// The load for the null server, which needs no long run to be known.
+    /// The load for the null server, which needs no long run to be known; at a pace the latencies do.
     fn short(&self) -> Load {
-        Load { duration: self.load.duration.map(|duration| duration.min(NULL_ROUND)), ..self.load.clone() }
+        let duration = self.load.duration.map(|duration| duration.min(NULL_ROUND));
+        Load { duration: if self.load.rate.is_none() { duration } else { self.load.duration }, ..self.load.clone() }
     }
 
     /// The servers that every case has: the null server and a new Tidewater.

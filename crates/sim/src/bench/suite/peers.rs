@@ -48,7 +48,8 @@ impl Peer {
         (bench.step)(Step::Starting(name));
         let files = Scratch::new(&std::env::temp_dir())?;
         let mqtt = free_address()?;
-        let path = files.path().join("config");
+        // rumqttd tells the format by the name; mosquitto does not care.
+        let path = files.path().join("config.toml");
         std::fs::write(&path, config(mqtt.port()))?;
         let mut command = Command::new(program);
         command.arg("-c").arg(&path);
