@@ -16,7 +16,7 @@ pub fn merge(parts: &[SortedRows], is_erased: impl Fn(DeviceId) -> bool, spare: 
     let rows = devices.last()?.rows.end;
     let (texts, numbers) = unite_texts(parts);
     let mut ts = spare.times(rows);
-    stretches.iter().for_each(|stretch| ts.extend_from_slice(&stretch.of(&parts[stretch.part].ts)));
+    stretches.iter().for_each(|stretch| ts.extend_from_slice(stretch.of(&parts[stretch.part].ts)));
     let mut buffered = spare.flags(rows);
     stretches.iter().for_each(|stretch| buffered.extend_from_slice(stretch.of(&parts[stretch.part].buffered)));
     let mut merge = Merge { parts, numbers, stretches, rows, spare };

@@ -7,6 +7,9 @@ use crate::sorted::DeviceRows;
 
 const ROWS: usize = 128;
 
+/// A row's ts, boot and seq, and its cells.
+type Shown = (i64, Option<u32>, Option<u64>, Vec<(u16, u64)>);
+
 fn column(name: &str, kind: ValueKind, cells: &[(u32, u64)]) -> (ColumnKey, Optional) {
     let (rows, values) = cells.iter().copied().unzip();
     (ColumnKey { name: name.into(), kind }, Optional { present: Present::Rows(rows), values })
@@ -49,7 +52,7 @@ fn coded(rows: &SortedRows) -> (Latest, Vec<ColumnStatistics>, Directory, Vec<u8
 #[test]
 fn each_metric_has_its_last_row_that_is_not_ahead_of_its_receipt() {
     let (latest, ..) = coded(&rows());
-    let of = |device: usize| -> Vec<(i64, Option<u32>, Option<u64>, Vec<(u16, u64)>)> {
+    let of = |device: usize| -> Vec<Shown> {
         let cells = |cells: &[Cell]| cells.iter().map(|cell| (cell.column, cell.bits)).collect();
         latest.rows(device).map(|(key, found)| (key.ts - 1_000_000, key.boot, key.seq, cells(found))).collect()
     };

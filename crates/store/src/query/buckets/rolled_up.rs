@@ -80,6 +80,10 @@ impl RolledUp<'_, '_, '_> {
         let Some(columns) = selected(self.filter, tail.columns.iter().map(|column| &column.key)) else {
             return Ok(false);
         };
+        // Rows that are equal but for their value's type stand in two columns: only the rows tell which comes first.
+        if self.gather.needs.edges && columns.len() > 1 {
+            return Ok(false);
+        }
         if !by_device && self.shared.is_erased_from(block, &tail) {
             return Ok(false);
         }

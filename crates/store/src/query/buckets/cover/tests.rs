@@ -38,6 +38,6 @@ fn short_buckets_fill_in_where_long_ones_do_not_fit() {
 #[test]
 fn what_is_cut_through_is_left_to_rows() {
     check(Resolution::All, 4..155, &[(1, 90), (1, 100)], &[4..10, 150..155]);
-    check(Resolution::Millis(15), 0..200, &[(1, 0), (1, 90), (1, 150)], &[100..110]);
-    check(Resolution::All, 302..304, &[], &[302..304]);
+    check(Resolution::Millis(15), 0..200, &[(1, 0), (1, 90), (1, 150)], std::slice::from_ref(&(100..110)));
+    check(Resolution::All, 302..304, &[], std::slice::from_ref(&(302..304)));
 }
