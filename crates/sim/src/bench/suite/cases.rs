@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 use mqtt::{Qos, Version};
 use serde_json::{Value, json};
 
+use super::peers::Peer;
 use super::{SuiteConfig, median, middle};
 use crate::bench::measure::measure;
 use crate::bench::subject::{Request, Subject};
@@ -82,10 +83,14 @@ impl Case {
     /// The other brokers that were asked for, if they can take the load.
     pub fn peers(&self, bench: Bench<'_>, config: &SuiteConfig) -> Result<Vec<Contender>> {
         let started = config.peers.start(bench, &self.load)?;
-        Ok(started
-            .into_iter()
-            .map(|peer| Contender::new(peer.name, self.short(), Subject::peer(&self.load, peer)))
-            .collect())
+        let contender = |peer: Peer| {
+            let mut load = self.short();
+            if let Protocol::Mqtt { version, .. } = &mut load.protocol {
+                *version = peer.version;
+            }
+            Contender { may_fail: true, ..Contender::new(peer.name, load, Subject::peer(&self.load, peer)) }
+        };
+        Ok(started.into_iter().map(contender).collect())
     }
 }
 
@@ -94,11 +99,13 @@ pub struct Contender {
     pub name: &'static str,
     pub load: Load,
     pub subject: Subject,
+    /// Another broker, whose failure is a figure and not the end.
+    may_fail: bool,
 }
 
 impl Contender {
     pub fn new(name: &'static str, load: Load, subject: Subject) -> Self {
-        Self { name, load, subject }
+        Self { name, load, subject, may_fail: false }
     }
 }
 
@@ -106,6 +113,8 @@ impl Contender {
 pub struct Measured {
     pub name: &'static str,
     pub rounds: Vec<Figures>,
+    /// Why a round has no figures.
+    pub trouble: Option<String>,
 }
 
 impl Measured {
@@ -136,14 +145,22 @@ impl Measured {
 
 /// Measures every contender once a round, in turn; then ends them. The first is the null server.
 pub fn run(bench: Bench<'_>, title: &str, mut contenders: Vec<Contender>, rounds: usize) -> Result<Vec<Measured>> {
-    let mut measured: Vec<Measured> =
-        contenders.iter().map(|contender| Measured { name: contender.name, rounds: Vec::new() }).collect();
+    let mut measured: Vec<Measured> = contenders
+        .iter()
+        .map(|contender| Measured { name: contender.name, rounds: Vec::new(), trouble: None })
+        .collect();
     for round in 1..=rounds {
         for (contender, measured) in contenders.iter_mut().zip(&mut measured) {
             (bench.step)(Step::Part(format!("{title}, {} (round {round} of {rounds})", contender.name)));
-            let figures = measure(bench, &contender.load, &mut contender.subject, None)?;
-            check(&figures, contender)?;
-            measured.rounds.push(figures);
+            if measured.trouble.is_some() {
+                continue;
+            }
+            let figures = measure(bench, &contender.load, &mut contender.subject, None);
+            match figures.and_then(|figures| check(&figures, contender).map(|()| figures)) {
+                Ok(figures) => measured.rounds.push(figures),
+                Err(error) if contender.may_fail => measured.trouble = Some(format!("{error:#}")),
+                Err(error) => return Err(error),
+            }
             if bench.stop.wanted() {
                 bail!("stopped before all rounds were measured");
             }

@@ -170,6 +170,8 @@ fn add(section: &mut Section, case: &Case, measured: &[Measured]) {
 
 fn add_rows(section: &mut Section, case: &Case, measured: &[Measured]) {
     section.rows.extend(measured.iter().map(|server| row(case, server, &measured[0])));
+    let troubles = measured.iter().filter_map(|server| Some((server.name, server.trouble.as_ref()?)));
+    section.notes.extend(troubles.map(|(name, trouble)| format!("{}: {name} could not: {trouble}", case.title)));
     let rounds: Vec<Value> = measured.iter().map(Measured::data).collect();
     if let Value::Array(data) = &mut section.data {
         data.push(json!({"load": case.key, "title": case.title, "servers": rounds}));

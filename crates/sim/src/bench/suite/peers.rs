@@ -22,6 +22,8 @@ pub struct Brokers {
 pub struct Peer {
     pub name: &'static str,
     pub mqtt: SocketAddr,
+    /// The version that it speaks best: rumqttd's acknowledgements in version 5 are not in the order of sending.
+    pub version: Version,
     child: Child,
     _files: Scratch,
 }
@@ -35,16 +37,20 @@ impl Brokers {
         let Protocol::Mqtt { version: Version::V5, qos: Qos::AtLeastOnce | Qos::ExactlyOnce } = load.protocol else {
             return Ok(Vec::new());
         };
-        let mosquitto = self.mosquitto.iter().map(|program| ("mosquitto", program, mosquitto_config as Config));
-        let rumqttd = self.rumqttd.iter().map(|program| ("rumqttd", program, rumqttd_config as Config));
-        mosquitto.chain(rumqttd).map(|(name, program, config)| Peer::start(bench, name, program, config)).collect()
+        let mosquitto = self.mosquitto.iter().map(|program| ("mosquitto", program, MOSQUITTO));
+        let rumqttd = self.rumqttd.iter().map(|program| ("rumqttd", program, RUMQTTD));
+        mosquitto.chain(rumqttd).map(|(name, program, kind)| Peer::start(bench, name, program, kind)).collect()
     }
 }
 
-type Config = fn(u16) -> String;
+/// How a broker is set up: its configuration for a port, and the version of MQTT that it is spoken to with.
+type Kind = (fn(u16) -> String, Version);
+
+const MOSQUITTO: Kind = (mosquitto_config, Version::V5);
+const RUMQTTD: Kind = (rumqttd_config, Version::V3);
 
 impl Peer {
-    fn start(bench: Bench<'_>, name: &'static str, program: &Path, config: Config) -> Result<Self> {
+    fn start(bench: Bench<'_>, name: &'static str, program: &Path, (config, version): Kind) -> Result<Self> {
         (bench.step)(Step::Starting(name));
         let files = Scratch::new(&std::env::temp_dir())?;
         let mqtt = free_address()?;
@@ -55,7 +61,7 @@ impl Peer {
         command.arg("-c").arg(&path);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        let mut peer = Self { name, mqtt, child, _files: files };
+        let mut peer = Self { name, mqtt, version, child, _files: files };
         let give_up = bench.clock.monotonic() + START_WAIT_MAX;
         while TcpStream::connect(mqtt).is_err() {
             if let Some(status) = peer.child.try_wait()? {
@@ -98,8 +104,8 @@ fn rumqttd_config(port: u16) -> String {
     format!(
         "id = 0\n[router]\nid = 0\nmax_connections = 10010\nmax_outgoing_packet_count = 200\n\
          max_segment_size = 104857600\nmax_segment_count = 10\n\
-         [v5.1]\nname = \"v5-1\"\nlisten = \"127.0.0.1:{port}\"\nnext_connection_delay_ms = 1\n\
-         [v5.1.connections]\nconnection_timeout_ms = 60000\nmax_payload_size = 20480\nmax_inflight_count = 500\n\
+         [v4.1]\nname = \"v4-1\"\nlisten = \"127.0.0.1:{port}\"\nnext_connection_delay_ms = 1\n\
+         [v4.1.connections]\nconnection_timeout_ms = 60000\nmax_payload_size = 20480\nmax_inflight_count = 500\n\
          dynamic_filters = true\n"
     )
 }
