@@ -33,6 +33,9 @@ struct Bindings {
     devices: Vec<Option<DeviceId>>,
     /// Whether an index ever changed its meaning: a device may then have had another index in the same chunk.
     has_changed: bool,
+    /// Of the rows that are written: those whose devices are new to the chunk.
+    new: Vec<(usize, DeviceIndex)>,
+    new_devices: Vec<Option<DeviceId>>,
 }
 
 impl Bindings {

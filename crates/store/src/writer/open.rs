@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::limits::{COLUMNS_PER_BLOCK_MAX, HEAD_PAGE_ROWS};
-use model::{ColumnKey, DeviceIndex, Offset, RowColumn, Rows, TableKind, TableLayout, ValueKind};
+use model::{ColumnKey, DeviceId, DeviceIndex, Offset, RowColumn, Rows, TableKind, TableLayout, ValueKind};
 
 use super::Bindings;
 use crate::error::Error;
@@ -103,34 +103,46 @@ impl OpenChunk {
             TableKind::Events => 1,
         };
         let links = &self.chunk.links.page(page)[self.len % HEAD_PAGE_ROWS..];
-        for (link, index) in links.iter().zip(devices) {
-            let cached = bindings.slots.get(index.as_usize()).ok_or(Error::Unbound(*index))?[kind];
-            let slot = if cached.0 == self.number { cached.1 } else { self.add_slot(*index, kind, bindings)? };
+        bindings.new.clear();
+        for (at, (link, index)) in links.iter().zip(devices).enumerate() {
+            let (chunk, slot) = bindings.slots.get(index.as_usize()).ok_or(Error::Unbound(*index))?[kind];
             link.store(u64::from(slot) << 32, Ordering::Relaxed);
+            if chunk != self.number {
+                bindings.new.push((at, *index));
+            }
+        }
+        if bindings.new.is_empty() { Ok(()) } else { self.add_slots(links, kind, bindings) }
+    }
+
+    /// Finds the slots of devices that this chunk has not seen through these indices yet. In a fleet of a million each row
+    /// may be one, and its id far from the others': ids are fetched in a loop that does nothing else, so that one does
+    /// not wait for the other.
+    #[cold]
+    fn add_slots(&self, links: &[AtomicU64], kind: usize, bindings: &mut Bindings) -> Result<(), Error> {
+        let Bindings { slots, devices, has_changed, new, new_devices } = bindings;
+        new_devices.clear();
+        new_devices.extend(new.iter().map(|(_, index)| devices[index.as_usize()]));
+        for ((at, index), device) in new.iter().zip(new_devices) {
+            let cached = &mut slots[index.as_usize()][kind];
+            // A device may have several rows here.
+            if cached.0 != self.number {
+                let device = device.ok_or(Error::Unbound(*index))?;
+                let known = if *has_changed { self.chunk.devices.slot(device) } else { None };
+                *cached = (self.number, known.map_or_else(|| self.add_device(device), Ok)?);
+            }
+            links[*at].store(u64::from(cached.1) << 32, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// The slot of a device that this chunk has not seen through this index yet.
-    #[cold]
-    fn add_slot(&self, index: DeviceIndex, kind: usize, bindings: &mut Bindings) -> Result<u32, Error> {
-        let device = bindings.devices[index.as_usize()].ok_or(Error::Unbound(index))?;
-        let devices = &self.chunk.devices;
-        let known = if bindings.has_changed { devices.slot(device) } else { None };
-        let slot = match known {
-            Some(slot) => slot,
-            None => {
-                // The cell is made first: a slot that readers can find has it.
-                let slot = devices.len();
-                if !self.chunk.last_rows.ensure(slot / HEAD_PAGE_ROWS) {
-                    return Err(Error::HeadFull);
-                }
-                self.chunk.last_rows.set_release(slot, 0);
-                devices.add(device).ok_or(Error::HeadFull)?
-            }
-        };
-        bindings.slots[index.as_usize()][kind] = (self.number, slot);
-        Ok(slot)
+    fn add_device(&self, device: DeviceId) -> Result<u32, Error> {
+        // The cell is made first: a slot that readers can find has it.
+        let slot = self.chunk.devices.len();
+        if !self.chunk.last_rows.ensure(slot / HEAD_PAGE_ROWS) {
+            return Err(Error::HeadFull);
+        }
+        self.chunk.last_rows.set_release(slot, 0);
+        self.chunk.devices.add(device).ok_or(Error::HeadFull)
     }
 
     /// Chains each row to its device's previous one.
