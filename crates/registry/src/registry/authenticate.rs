@@ -4,7 +4,6 @@
 //! misses no change: the cache forgets before the change is announced. So a gateway loop that got its answer from the
 //! waiting methods asks the cached one once more when it sets up the session.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use model::{DeviceId, IdMap, TenantId};
@@ -69,7 +68,10 @@ impl Registry {
     /// is asked for together. A look-up by itself costs a trip to the database's thread, which is twenty times as much.
     pub async fn learn(&self, devices: &[DeviceId]) -> Result<()> {
         let cache = &self.0.cache.devices;
-        let mut devices = Cow::Borrowed(devices);
+        // In order, neighbours in the database are read together.
+        let mut devices = devices.to_vec();
+        devices.sort_unstable();
+        devices.dedup();
         // What changed while it was read is read again, but not for ever: the cache then knows nothing, which is true.
         for _ in 0..ATTEMPTS_MAX {
             let missing = cache.missing(&devices);
@@ -84,7 +86,7 @@ impl Registry {
             if changed.is_empty() {
                 break;
             }
-            devices = Cow::Owned(changed);
+            devices = changed;
         }
         Ok(())
     }

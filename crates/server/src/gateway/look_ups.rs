@@ -9,7 +9,7 @@
 
 use model::{DeviceId, PayloadKind, TenantId};
 use mqtt::Framed;
-use registry::{Cached, Registry};
+use registry::Cached;
 
 use super::Inbound;
 use super::connection::{ConnectionId, Stage};
@@ -92,7 +92,9 @@ impl EventLoop {
         self.look_ups.under_way = true;
         let (registry, inbox) = (self.registry.clone(), self.inbox.clone());
         self.runtime.spawn(async move {
-            learn(&registry, devices).await;
+            if let Err(error) = registry.learn(&devices).await {
+                tracing::warn!(%error, devices = devices.len(), "the registry could not be asked about devices");
+            }
             inbox.send(Inbound::LookedUp { waiting, round: true }).await;
         });
     }
@@ -112,15 +114,6 @@ impl EventLoop {
                 },
             }
         }
-    }
-}
-
-async fn learn(registry: &Registry, mut devices: Vec<DeviceId>) {
-    // In order, neighbours in the database are read together.
-    devices.sort_unstable();
-    devices.dedup();
-    if let Err(error) = registry.learn(&devices).await {
-        tracing::warn!(%error, devices = devices.len(), "the registry could not be asked about devices");
     }
 }
 

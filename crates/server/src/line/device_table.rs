@@ -75,6 +75,8 @@ impl DeviceTable {
     /// Takes over bindings that snapshot or log have.
     pub fn restore(&self, bindings: impl IntoIterator<Item = (DeviceIndex, Source)>) {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let bindings = bindings.into_iter();
+        table.reserve(bindings.size_hint().1.unwrap_or(0));
         for (index, source) in bindings {
             if table.find(&source) != Some(index) {
                 table.bind(index, &source);
@@ -84,10 +86,16 @@ impl DeviceTable {
 }
 
 impl Bindings {
+    fn reserve(&mut self, more: usize) {
+        self.entries.reserve(more);
+        let (entries, hasher) = (&self.entries, &self.hash);
+        self.by_entry.reserve(more, |index| hasher.hash_one(&entries[index.as_usize()]));
+    }
+
     fn find(&self, source: &Source) -> Option<DeviceIndex> {
         let entry = match source {
             Source::Device { tenant, device, class } => {
-                Entry::Device { device: *device, class: *self.class_numbers.get(&(*tenant, class.clone()))? }
+                Entry::Device { device: *device, class: self.class_number(*tenant, class)? }
             }
             Source::Topic { .. } => Entry::Topic(Box::new(source.clone())),
         };
@@ -95,14 +103,25 @@ impl Bindings {
         self.by_entry.find(self.hash.hash_one(&entry), same).copied()
     }
 
+    fn class_number(&self, tenant: TenantId, class: &Arc<str>) -> Option<u32> {
+        // Devices that come together are mostly of one class, the one that came last.
+        let last = self.classes.len().checked_sub(1)?;
+        let (of, name) = &self.classes[last];
+        if *of == tenant && name == class {
+            return Some(last as u32);
+        }
+        self.class_numbers.get(&(tenant, class.clone())).copied()
+    }
+
     /// Makes an index stand for a source that no index stands for.
     fn bind(&mut self, index: DeviceIndex, source: &Source) {
         let entry = match source {
             Source::Device { tenant, device, class } => {
-                let (classes, key) = (&mut self.classes, (*tenant, class.clone()));
-                let number = *self.class_numbers.entry(key).or_insert_with_key(|key| {
-                    classes.push(key.clone());
-                    (classes.len() - 1) as u32
+                let number = self.class_number(*tenant, class).unwrap_or_else(|| {
+                    let number = self.classes.len() as u32;
+                    self.class_numbers.insert((*tenant, class.clone()), number);
+                    self.classes.push((*tenant, class.clone()));
+                    number
                 });
                 Entry::Device { device: *device, class: number }
             }

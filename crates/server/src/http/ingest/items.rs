@@ -33,6 +33,8 @@ pub async fn post(State(app): State<App>, context: Context, headers: HeaderMap, 
     let Inflated { bytes, turn } = read_inflated(&app, &headers, body).await?;
     let items = tokio::task::spawn_blocking(move || read(shape, &bytes)).await;
     let items = items.expect("reading items does not panic")?;
+    let named: Vec<DeviceId> = items.iter().flatten().map(|(id, _)| *id).collect();
+    app.registry.learn(&named).await?;
     let mut devices: HashMap<DeviceId, Result<Arc<DeviceAuth>, &'static str>> = HashMap::new();
     let (mut submissions, mut refused) = (Vec::new(), Vec::new());
     for (index, item) in items.into_iter().enumerate() {
