@@ -159,7 +159,7 @@ pub fn run(bench: Bench<'_>, title: &str, mut contenders: Vec<Contender>, rounds
             match figures.and_then(|figures| check(&figures, contender).map(|()| figures)) {
                 Ok(figures) => measured.rounds.push(figures),
                 Err(error) if contender.may_fail => measured.trouble = Some(format!("{error:#}")),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.context(format!("{title}, round {round}"))),
             }
             if bench.stop.wanted() {
                 bail!("stopped before all rounds were measured");
