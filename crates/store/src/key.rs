@@ -23,12 +23,6 @@ pub struct RowKey {
 }
 
 impl RowKey {
-    /// Whether the row belongs into a late block.
-    pub fn is_late(&self) -> bool {
-        let behind = self.received.saturating_sub(self.ts);
-        !(-EARLY_MS..=LATE_MS).contains(&behind)
-    }
-
     /// Whether the row may be its device's latest.
     pub fn may_be_latest(&self) -> bool {
         self.ts <= self.received.saturating_add(AHEAD_MAX_MS)
@@ -38,6 +32,12 @@ impl RowKey {
     pub fn aged_from(&self) -> Millis {
         self.ts.max(self.received)
     }
+}
+
+/// Whether a row belongs into a late block.
+pub fn is_late(ts: Millis, received: Millis) -> bool {
+    let behind = received.saturating_sub(ts);
+    !(-EARLY_MS..=LATE_MS).contains(&behind)
 }
 
 /// Whether receive time has to be stored beside this ts.

@@ -15,7 +15,7 @@ use super::devices::Devices;
 use super::latest::LatestRows;
 use super::pool::PagePool;
 use super::texts::Texts;
-use crate::key::RowKey;
+use crate::key::{RowKey, is_late};
 
 /// Strings in one chunk; past it the chunk is frozen. Events would fill the memory long before they fill the rows.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
@@ -198,6 +198,12 @@ impl Visible {
     /// Receive time; exactly known only where it is far from ts.
     pub fn received(&self, row: usize) -> i64 {
         self.chunk.received.get(row).map_or_else(|| self.ts(row), |bits| bits as i64)
+    }
+
+    /// Whether the row belongs into a late block. Without a stored receive time none does, and no more is looked at.
+    pub fn is_late(&self, row: usize) -> bool {
+        let received = self.chunk.received.get(row);
+        received.is_some_and(|bits| is_late(self.ts(row), bits as i64))
     }
 
     pub fn key(&self, row: usize) -> RowKey {

@@ -44,6 +44,7 @@ impl Cells {
     }
 
     /// The cell of a row that was written.
+    #[inline]
     pub fn get(&self, row: usize) -> u64 {
         self.page(row / HEAD_PAGE_ROWS)[row % HEAD_PAGE_ROWS].load(Ordering::Relaxed)
     }
@@ -147,6 +148,7 @@ impl Column {
     }
 
     /// The cell of a published row, if it is present.
+    #[inline]
     pub fn get(&self, row: usize) -> Option<u64> {
         let (page, at) = (row / HEAD_PAGE_ROWS, row % HEAD_PAGE_ROWS);
         let present = self.present[page].get()?;

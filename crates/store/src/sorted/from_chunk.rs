@@ -10,8 +10,7 @@ use crate::head::{CellPages, Cells, Column, Visible};
 /// See [`SortedRows::from_chunk`].
 pub fn from_chunk(chunk: &Visible, is_erased: impl Fn(DeviceId) -> bool, spare: &mut Spare) -> [Option<SortedRows>; 2] {
     let (devices, ranks) = rank_rows(chunk, is_erased, spare);
-    // Without a stored receive time no row is late.
-    let is_late = |row: usize| chunk.key(row).is_late();
+    let is_late = |row: usize| chunk.is_late(row);
     let has_late = chunk.chunk.received.is_used() && (0..chunk.len).any(is_late);
     let parts = if has_late {
         [false, true].map(|late| {
