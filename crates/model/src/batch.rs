@@ -112,6 +112,8 @@ pub struct BatchPool(Arc<Mutex<Vec<Blocks>>>);
 
 /// Buffers kept for reuse: the commits in flight of every writer plus what the tail just let go.
 const POOL_BUFFERS_MAX: usize = 64;
+/// A batch that takes a smaller share of its buffer than one in so many does not keep it.
+const COMPACT_SHARE: usize = 4;
 
 impl BatchPool {
     /// An empty batch whose buffer returns here when its last reader lets go.
@@ -269,6 +271,17 @@ impl Batch {
         (&mut self.buf[..FRAME_HEADER_BYTES]).try_into().expect("every batch begins with the header's space")
     }
 
+    /// Moves a batch that is much smaller than its buffer to memory of its own size: it may be kept for long, and the
+    /// buffer is for the next one.
+    pub fn compact(&mut self) {
+        if self.buf.len() * COMPACT_SHARE > self.buf.capacity() {
+            return;
+        }
+        let small = Blocks::copy_of(&self.buf);
+        let buffer = std::mem::replace(&mut self.buf, small);
+        give_back(&std::mem::take(&mut self.pool), buffer);
+    }
+
     /// Adds a control record to a closed batch of `raw`, before it is appended.
     pub fn add_control(&mut self, control: &Control) {
         let mut record = Vec::new();
@@ -280,13 +293,17 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        let Some(pool) = self.pool.upgrade() else { return };
-        // A buffer that one giant payload blew up is not kept.
-        if self.buf.capacity() <= 2 * limits::BATCH_BYTES_MAX {
-            let mut buffers = pool.lock().expect("no holder of this lock panics");
-            if buffers.len() < POOL_BUFFERS_MAX {
-                buffers.push(std::mem::take(&mut self.buf));
-            }
+        give_back(&self.pool, std::mem::take(&mut self.buf));
+    }
+}
+
+fn give_back(pool: &Weak<Mutex<Vec<Blocks>>>, buffer: Blocks) {
+    let Some(pool) = pool.upgrade() else { return };
+    // A buffer that one giant payload blew up is not kept.
+    if buffer.capacity() <= 2 * limits::BATCH_BYTES_MAX {
+        let mut buffers = pool.lock().expect("no holder of this lock panics");
+        if buffers.len() < POOL_BUFFERS_MAX {
+            buffers.push(buffer);
         }
     }
 }

@@ -23,21 +23,24 @@ pub(super) fn run(shared: &Shared, number: usize) {
     }
 }
 
-/// Writes frames of one segment and syncs.
+/// Writes frames of one segment and syncs. From then on they are kept for readers.
 fn write(shared: &Shared, number: usize, frames: &mut [Queued]) -> Result<(), Error> {
     let Some(segment) = frames.first().map(|frame| frame.segment.clone()) else { return Ok(()) };
     let file = segment.file(number);
-    for frame in frames {
+    for frame in &mut *frames {
         let watermark = shared.watermark.get();
         if frame.begin {
             let beginning = segment.beginning(watermark).encode();
-            file.write_at(Blocks::copy_of(&beginning).whole(), BEGINNING_AT).map_err(Error::io("write", &segment.path))?;
+            file.write_at(Blocks::copy_of(&beginning).whole(), BEGINNING_AT)
+                .map_err(Error::io("write", &segment.path))?;
         }
         let header = Header::of(&frame.batch, segment.generation, frame.base, watermark, frame.position);
         header.seal(&mut frame.batch);
         file.write_at(frame.batch.blocks(), frame.position).map_err(Error::io("write", &segment.path))?;
     }
-    file.sync_data().map_err(Error::io("sync", &segment.path))
+    file.sync_data().map_err(Error::io("sync", &segment.path))?;
+    frames.iter_mut().for_each(|frame| frame.batch.compact());
+    Ok(())
 }
 
 impl Shared {

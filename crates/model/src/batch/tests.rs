@@ -85,6 +85,26 @@ fn a_dropped_batch_gives_its_buffer_back_clean() {
 }
 
 #[test]
+fn a_small_batch_that_is_kept_leaves_its_buffer_to_the_next() {
+    let pool = BatchPool::default();
+    let mut builder = pool.builder();
+    builder.push(key(1), b"small");
+    let mut batch = builder.seal(1);
+    assert_eq!(batch.memory(), limits::BATCH_BUFFER_BYTES);
+    batch.compact();
+    assert_eq!((batch.memory(), groups(&batch)), (512, vec![(1, vec![b"small".to_vec()])]));
+    assert_eq!(pool.0.lock().expect("unharmed").len(), 1);
+    drop(batch);
+    assert_eq!(pool.0.lock().expect("unharmed").len(), 1, "the small memory does not go round");
+
+    let mut builder = pool.builder();
+    builder.push(key(1), &[0; limits::BATCH_BUFFER_BYTES / 2]);
+    let mut batch = builder.seal(1);
+    batch.compact();
+    assert_eq!(batch.memory(), limits::BATCH_BUFFER_BYTES);
+}
+
+#[test]
 fn a_cut_body_is_refused_at_every_length() {
     let mut builder = BatchPool::default().builder();
     builder.push(key(1), b"payload");
