@@ -66,8 +66,13 @@ impl Usage {
         Ok(Self { cpu_seconds: cpu_seconds(pid)?, threads, written_bytes, memory, memory_max })
     }
 
-    /// What was used up since `before`; memory stays as it is.
+    /// What was used up since `before`; memory stays as it is. A process that was started anew in between has counted from
+    /// nothing: all that it has used is taken for it.
     pub fn since(&self, before: &Self) -> Self {
+        let anew = self.cpu_seconds < before.cpu_seconds || self.written_bytes < before.written_bytes;
+        if anew {
+            return self.since(&Self::default());
+        }
         let of = |name: &String| before.threads.get(name).copied().unwrap_or(0.0);
         let threads = self.threads.iter().map(|(name, seconds)| (name.clone(), (seconds - of(name)).max(0.0)));
         Self {
@@ -240,6 +245,8 @@ mod tests {
             memory_max: 9,
         };
         assert_eq!(usage(3.0, 2.0, 50).since(&usage(1.0, 0.5, 20)), usage(2.0, 1.5, 30));
+        // Killed and started again while it was watched: kill rounds made bench panic here.
+        assert_eq!(usage(0.5, 0.25, 10).since(&usage(3.0, 2.0, 50)), usage(0.5, 0.25, 10));
         let own = Usage::of(std::process::id()).unwrap();
         assert!(own.memory > 0 && !own.threads.is_empty());
     }
