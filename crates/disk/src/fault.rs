@@ -288,9 +288,9 @@ impl Limits {
 impl Handle {
     /// Direct access takes whole, aligned blocks only.
     fn check_blocks(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        let whole = buf.as_ptr().addr() % BLOCK_BYTES == 0
-            && buf.len() % BLOCK_BYTES == 0
-            && offset % BLOCK_BYTES as u64 == 0;
+        let whole = buf.as_ptr().addr().is_multiple_of(BLOCK_BYTES)
+            && buf.len().is_multiple_of(BLOCK_BYTES)
+            && offset.is_multiple_of(BLOCK_BYTES as u64);
         if self.direct && !whole { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
     }
 }

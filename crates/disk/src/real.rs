@@ -106,7 +106,7 @@ fn takes_blocks(path: &Path) -> bool {
         }
         facts.assume_init()
     };
-    let fits = |alignment: u32| alignment > 0 && BLOCK_BYTES as u32 % alignment == 0;
+    let fits = |alignment: u32| alignment > 0 && (BLOCK_BYTES as u32).is_multiple_of(alignment);
     facts.stx_mask & libc::STATX_DIOALIGN != 0 && fits(facts.stx_dio_mem_align) && fits(facts.stx_dio_offset_align)
 }
 
