@@ -209,12 +209,13 @@ impl EventLoop {
     }
 
     fn serve_ready(&mut self) {
+        // Looked at in every round, so that the beginning of an earlier pause is not taken for this one's.
         if self.is_paused() {
             return;
         }
         for _ in 0..self.ready.len().min(EVENTS_PER_ROUND) {
-            if !self.make_room(READ_BYTES) {
-                return; // A commit that ends wakes the loop.
+            if self.is_paused() || !self.make_room(READ_BYTES) {
+                return; // A commit that ends wakes the loop, and a pause is looked at again by itself.
             }
             let Some(id) = self.ready.pop_front() else { return };
             self.serve(id);
@@ -232,11 +233,13 @@ impl EventLoop {
         self.now.saturating_sub(since) < limits::OVERLOAD_PAUSE_MAX
     }
 
-    /// Why a publish cannot be taken now, if so.
+    /// Why a publish cannot be taken now, if so. What had been read when a pause began is still taken: a pause is to be
+    /// waited out, not refused.
     pub(super) fn refusal(&self) -> Option<Reason> {
+        let too_long = |since| self.now.saturating_sub(since) >= limits::OVERLOAD_PAUSE_MAX;
         match self.overload.flow() {
             Flow::Open => None,
-            Flow::Paused => Some(Reason::QUOTA_EXCEEDED),
+            Flow::Paused => self.paused_at.is_some_and(too_long).then_some(Reason::QUOTA_EXCEEDED),
             Flow::Stopped => Some(Reason::UNSPECIFIED_ERROR),
         }
     }
