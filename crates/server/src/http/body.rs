@@ -112,14 +112,18 @@ async fn turn(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     turns.clone().acquire_owned().await.expect("the semaphore is never closed")
 }
 
-/// The whole body, at most `bytes_max` bytes.
+/// The whole body, at most `bytes_max` bytes. One that says that it is longer is not even begun.
 async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let detail = format!("The body is larger than {bytes_max} bytes. Send it in parts.");
+        Err(Problem::invalid("body-too-large", detail).status(StatusCode::PAYLOAD_TOO_LARGE))
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return too_large();
+    }
     match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("The body is larger than {bytes_max} bytes. Send it in parts.");
-            Err(Problem::invalid("body-too-large", detail).status(StatusCode::PAYLOAD_TOO_LARGE))
-        }
+        Err(error) if error.is::<LengthLimitError>() => too_large(),
         Err(error) => Err(Problem::invalid("body-broken-off", format!("The body could not be read: {error}."))),
     }
 }

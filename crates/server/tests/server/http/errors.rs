@@ -55,7 +55,16 @@ fn bodies_are_bounded_and_of_a_known_type() {
     assert_eq!(send(&[("content-encoding", "br")], b"x"), (415, "encoding-unsupported".to_owned()));
     assert_eq!(send(&[("content-type", "image/png")], b"{}"), (415, "media-type-unsupported".to_owned()));
     assert_eq!(send(&[], b"{\"metrics\": {\"a\" 1}}"), (400, "not-well-formed".to_owned()));
-    assert_eq!(send(&[], &vec![b' '; 9 << 20]), (413, "body-too-large".to_owned()));
+    // Only begun: the server closes on what it does not want to read, and who still writes may lose the answer.
+    let mut stream = std::net::TcpStream::connect(running.world().listen.http).unwrap();
+    let (token, length) = (&device.token, 9 << 20);
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n "
+    )
+    .unwrap();
+    let answer = read_answer(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("connection: close"), "{answer}");
 }
 
 #[test]
