@@ -9,7 +9,7 @@
 //! a file handle of its own, because a failed write-back is reported to each handle once, and through a shared one the
 //! thread that it concerns might not hear of it. The handles are opened when the segment is made ready: when descriptors
 //! run out, the log refuses instead of failing a commit. The handles of a synced log write past the page cache: a commit
-//! costs half the CPU time so, and nobody reads there what the tail in memory does not hold.
+//! costs half the CPU time so, and who reads live reads the tail in memory.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

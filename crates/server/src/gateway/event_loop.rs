@@ -63,6 +63,15 @@ pub(crate) struct Counts {
     pub received_bytes: u64,
 }
 
+impl Counts {
+    /// One more payload was taken in.
+    #[inline]
+    pub fn add(&mut self, payload: &[u8]) {
+        self.received += 1;
+        self.received_bytes += payload.len() as u64;
+    }
+}
+
 /// See the module.
 pub(crate) struct EventLoop {
     pub(super) poll: Poll,

@@ -186,8 +186,7 @@ impl EventLoop {
             let ack = if unheard { ack.with_reason(Reason::NO_MATCHING_SUBSCRIBERS) } else { ack };
             self.owe(id, ack);
         }
-        self.counts.received += 1;
-        self.counts.received_bytes += publish.payload.len() as u64;
+        self.counts.add(publish.payload);
     }
 
     fn refuse(&mut self, id: ConnectionId, publish: &Publish<'_>, reason: Reason) {

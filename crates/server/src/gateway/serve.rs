@@ -130,8 +130,7 @@ impl EventLoop {
             if let Some(ack) = publish.ack() {
                 Owed::add(appender, id, ack, connection.durability);
             }
-            counts.received += 1;
-            counts.received_bytes += publish.payload.len() as u64;
+            counts.add(publish.payload);
         }
         (at, None)
     }

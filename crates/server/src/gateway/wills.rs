@@ -86,7 +86,6 @@ impl EventLoop {
         };
         let Admitted { kind, format, flags, .. } = admitted;
         self.appender.push(GroupKey { device: index, kind, format, flags }, &will.payload);
-        self.counts.received += 1;
-        self.counts.received_bytes += will.payload.len() as u64;
+        self.counts.add(&will.payload);
     }
 }

@@ -27,9 +27,7 @@ impl Spare {
 
     /// Words that say anything, for who writes to each.
     pub fn filled_words(&mut self, len: usize) -> Vec<u64> {
-        let mut words = take(&mut self.words, len, &mut self.bytes);
-        words.resize(len, 0);
-        words
+        filled(take(&mut self.words, len, &mut self.bytes), len)
     }
 
     pub fn times(&mut self, len: usize) -> Vec<i64> {
@@ -38,9 +36,7 @@ impl Spare {
 
     /// Times that say anything, for who writes to each.
     pub fn filled_times(&mut self, len: usize) -> Vec<i64> {
-        let mut times = take(&mut self.times, len, &mut self.bytes);
-        times.resize(len, 0);
-        times
+        filled(take(&mut self.times, len, &mut self.bytes), len)
     }
 
     pub fn numbers(&mut self, len: usize) -> Vec<u32> {
@@ -97,6 +93,11 @@ fn take<T>(shelf: &mut Vec<Vec<T>>, len: usize, bytes: &mut usize) -> Vec<T> {
 fn cleared<T>(mut taken: Vec<T>) -> Vec<T> {
     taken.clear();
     taken
+}
+
+fn filled<T: Clone + Default>(mut vector: Vec<T>, len: usize) -> Vec<T> {
+    vector.resize(len, T::default());
+    vector
 }
 
 fn give<T>(shelf: &mut Vec<Vec<T>>, given: Vec<T>, bytes: &mut usize) {
