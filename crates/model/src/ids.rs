@@ -72,7 +72,7 @@ pub type IdHash = foldhash::fast::RandomState;
 pub type IdMap<K, V> = HashMap<K, V, IdHash>;
 
 /// A dense number for a [`crate::Source`] within one data directory. It is bound in the log itself
-/// ([`crate::Control::Bind`]), never changes its meaning, and never leaves journal and head.
+/// ([`crate::Control::BindDevices`]), never changes its meaning, and never leaves journal and head.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct DeviceIndex(pub u32);
 

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use model::batch::Batch;
 use model::{
     BatchPool, BatchView, Clock, Control, DeviceId, DeviceIndex, Format, GroupFlags, GroupKey, Partition, PayloadKind,
-    Source, TenantId,
+    TenantId,
 };
 use pipeline::{Output, Pipeline, Plan};
 
@@ -104,13 +104,13 @@ fn run(name: &str, format: Format, payload: Payload, devices: u64) -> Pipeline {
 
 fn bind(pipeline: &mut Pipeline, devices: u64, output: &mut Output) {
     let mut builder = BatchPool::default().builder();
-    for index in 0..devices as u32 {
+    let device = |index: u32| {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&index.to_le_bytes());
-        let (tenant, class) = (TenantId::from_bytes([1; 16]), "pump".into());
-        let source = Source::Device { tenant, device: DeviceId::from_bytes(id), class };
-        builder.control(&Control::Bind { index: DeviceIndex(index), source });
-    }
+        (DeviceIndex(index), DeviceId::from_bytes(id))
+    };
+    let (tenant, class) = (TenantId::from_bytes([1; 16]), "pump".into());
+    builder.control(&Control::BindDevices { tenant, class, devices: (0..devices as u32).map(device).collect() });
     let batch = builder.seal(START);
     pipeline.process(0, BatchView::parse(batch.body()).expect("a batch that was just made"), output);
 }

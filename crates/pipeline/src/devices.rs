@@ -16,7 +16,6 @@ use model::wire::{Reader, Short, Writer};
 use model::{DeviceId, DeviceIndex, IdHash, Source};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::plan::Plan;
 use crate::tables::Tables;
 use crate::window::Windows;
 
@@ -52,41 +51,43 @@ pub struct Devices {
 }
 
 impl Devices {
-    /// Makes `index` stand for `source`; `false` if it did already. An index that stood for another source changes its
-    /// meaning from here on.
-    pub fn bind(
-        &mut self,
-        index: DeviceIndex,
-        source: &Source,
-        (tables, plan, windows): (&mut Tables, &Plan, &mut Windows),
-    ) -> bool {
+    /// Makes `index` stand for a device with this table; `false` if it did already. An index that stood for something
+    /// else changes its meaning from here on.
+    pub fn bind(&mut self, index: DeviceIndex, device: DeviceId, table: u32, windows: &mut Windows) -> bool {
+        let (at, id) = (self.make_room(index), *device.as_bytes());
+        // A repetition, which most bindings are, is known without the hash table.
+        if self.routes[at].table == table && self.ids[at] == id {
+            return false;
+        }
+        let slot = self.slot_of(&id).unwrap_or_else(|| windows.open());
+        self.release(index);
+        self.ids[at] = id;
+        self.routes[at] = Route { table, slot };
+        self.note(index);
+        true
+    }
+
+    /// Makes `index` stand for a free topic; `false` if it did already.
+    pub fn bind_topic(&mut self, index: DeviceIndex, topic: &Source) -> bool {
+        let at = self.make_room(index);
+        if self.routes[at].table == NO_TABLE && self.topics.get(&index) == Some(topic) {
+            return false;
+        }
+        self.release(index);
+        self.ids[at] = NOBODY;
+        self.routes[at] = Route { table: NO_TABLE, slot: 0 };
+        self.topics.insert(index, topic.clone());
+        true
+    }
+
+    /// The place of an index in the arrays.
+    fn make_room(&mut self, index: DeviceIndex) -> usize {
         let at = index.as_usize();
         if at >= self.routes.len() {
             self.routes.resize(at + 1, NOWHERE);
             self.ids.resize(at + 1, NOBODY);
         }
-        let (id, route) = match source {
-            Source::Device { tenant, device, class } => {
-                let id = *device.as_bytes();
-                let slot = self.slot_of(&id).unwrap_or_else(|| windows.open());
-                (id, Route { table: tables.open(*tenant, class, plan), slot })
-            }
-            Source::Topic { .. } => (NOBODY, Route { table: NO_TABLE, slot: 0 }),
-        };
-        let same_topic = route.table != NO_TABLE || self.topics.get(&index) == Some(source);
-        if self.ids[at] == id && self.routes[at] == route && same_topic {
-            return false;
-        }
-        self.release(index);
-        self.ids[at] = id;
-        self.routes[at] = route;
-        match source {
-            Source::Device { .. } => self.note(index),
-            Source::Topic { .. } => {
-                self.topics.insert(index, source.clone());
-            }
-        }
-        true
+        at
     }
 
     /// Takes an index from what it stood for. Where the hash table names a device by it, it names it by another index of

@@ -150,13 +150,25 @@ impl Pipeline {
     fn take_controls(&mut self, batch: &BatchView<'_>, output: &mut Output) {
         for control in batch.controls() {
             match control {
-                Ok(Control::Bind { index, source }) if index.0 < limits::DEVICE_INDICES_MAX => {
-                    let parts = (&mut self.tables, &self.plan, &mut self.windows);
-                    if self.devices.bind(index, &source, parts) {
+                Ok(Control::BindDevices { tenant, class, devices }) => {
+                    let table = self.tables.open(tenant, &class, &self.plan);
+                    for (index, device) in devices {
+                        if index.0 >= limits::DEVICE_INDICES_MAX {
+                            output.defects.push(Defect::IndexOutOfRange { index });
+                        } else if self.devices.bind(index, device, table, &mut self.windows) {
+                            output.bindings.push((index, Source::Device { tenant, device, class: class.clone() }));
+                        }
+                    }
+                }
+                Ok(Control::BindTopic { index, .. }) if index.0 >= limits::DEVICE_INDICES_MAX => {
+                    output.defects.push(Defect::IndexOutOfRange { index });
+                }
+                Ok(Control::BindTopic { index, tenant, topic }) => {
+                    let source = Source::Topic { tenant, topic };
+                    if self.devices.bind_topic(index, &source) {
                         output.bindings.push((index, source));
                     }
                 }
-                Ok(Control::Bind { index, .. }) => output.defects.push(Defect::IndexOutOfRange { index }),
                 Ok(Control::Plan { version, body }) => match Plan::decode(version, &body) {
                     Ok(plan) => {
                         self.tables.follow(&plan);

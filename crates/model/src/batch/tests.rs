@@ -13,14 +13,8 @@ fn key(device: u32) -> GroupKey {
 }
 
 fn bind(index: u32) -> Control {
-    Control::Bind {
-        index: DeviceIndex(index),
-        source: Source::Device {
-            tenant: TenantId::from_bytes([1; 16]),
-            device: DeviceId::from_bytes([2; 16]),
-            class: Arc::from("pump"),
-        },
-    }
+    let (tenant, device) = (TenantId::from_bytes([1; 16]), DeviceId::from_bytes([2; 16]));
+    Control::bind(DeviceIndex(index), Source::Device { tenant, device, class: Arc::from("pump") })
 }
 
 /// Every group as (device, payloads).

@@ -48,7 +48,7 @@ impl SessionState {
             Control::Held { packet_id, payload_hash, .. } => self.hold(*packet_id, *payload_hash),
             Control::Released { packet_id, .. } => self.release(*packet_id),
             Control::SessionEnded { .. } => self.held.clear(),
-            Control::Bind { .. } | Control::Plan { .. } => {}
+            Control::BindDevices { .. } | Control::BindTopic { .. } | Control::Plan { .. } => {}
         }
     }
 

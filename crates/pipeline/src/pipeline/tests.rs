@@ -16,7 +16,7 @@ pub fn device(number: u8, class: &str) -> Source {
 }
 
 pub fn bind(index: u32, source: Source) -> Control {
-    Control::Bind { index: DeviceIndex(index), source }
+    Control::bind(DeviceIndex(index), source)
 }
 
 pub fn key(index: u32) -> GroupKey {

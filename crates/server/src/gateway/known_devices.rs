@@ -30,6 +30,9 @@ struct Entry {
     heard: u8,
 }
 
+/// A generation of so many devices is near the processor anyway.
+const NEAR: usize = 16 << 10;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct KnownDevices {
@@ -57,17 +60,31 @@ impl KnownDevices {
     /// What is known of a device that is heard of now.
     #[inline]
     pub fn get(&mut self, device: DeviceId) -> Option<KnownDevice> {
-        if !self.young.contains_key(&device) {
-            let entry = self.old.remove(&device)?;
-            self.put(device, entry);
-        }
-        let entry = self.young.get_mut(&device)?;
+        let entry = match self.young.get_mut(&device) {
+            Some(entry) => entry,
+            None => {
+                let entry = self.old.remove(&device)?;
+                self.put(device, entry);
+                self.young.get_mut(&device)?
+            }
+        };
         if entry.heard != self.round && self.heard.len() < limits::DEVICES_HEARD_MAX {
             entry.heard = self.round;
             self.heard.push(device);
         }
         let Entry { index, tenant, format, flags, .. } = *entry;
         Some(KnownDevice { tenant: self.tenants[usize::from(tenant)], index, format, flags })
+    }
+
+    /// Brings what is known of devices that are about to be asked for near the processor. With a large fleet a look-up
+    /// by itself is a wait for memory; the waits of many, one behind the other with nothing in between, overlap.
+    pub fn bring_near(&self, devices: &[DeviceId]) {
+        if self.young.len() < NEAR {
+            return;
+        }
+        for device in devices {
+            std::hint::black_box(self.young.get(device).map(|entry| entry.heard));
+        }
     }
 
     pub fn contains(&self, device: DeviceId) -> bool {

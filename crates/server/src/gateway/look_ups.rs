@@ -7,6 +7,8 @@
 //! The answers are the registry's cache: the loop asks it once more when it goes on, on the thread that also handles
 //! changes, so that no change is missed in between.
 
+use std::mem::take;
+
 use model::{DeviceId, PayloadKind, TenantId};
 use mqtt::Framed;
 use registry::Cached;
@@ -15,7 +17,7 @@ use super::Inbound;
 use super::connection::{ConnectionId, Stage};
 use super::event_loop::EventLoop;
 use super::identity::{Credential, Identity};
-use super::topic::{Target, parse};
+use super::topic::{Target, device_in, parse};
 
 /// Devices in one question that are only read ahead; who waits is asked for in any case.
 const READ_AHEAD_MAX: usize = 1 << 16;
@@ -38,6 +40,8 @@ pub(crate) struct LookUps {
     waiting: Vec<Waiting>,
     /// The one before has no answer yet.
     under_way: bool,
+    /// Memory of [`EventLoop::look_ahead`].
+    named: Vec<DeviceId>,
 }
 
 impl EventLoop {
@@ -68,6 +72,18 @@ impl EventLoop {
         self.look_ups.waiting.push(Waiting::Publish(id));
     }
 
+    /// Brings near what is known of the devices that a key names in its input, before its messages are taken one by one.
+    pub(super) fn look_ahead(&mut self, id: ConnectionId, input: &[u8]) {
+        let Some(connection) = self.connections.get(id.slot as usize).and_then(Option::as_deref) else { return };
+        if !matches!(connection.stage, Stage::Open(Identity::Key(_))) {
+            return;
+        }
+        let named = &mut self.look_ups.named;
+        named.clear();
+        named.extend(topics(input, self.offer.packet_bytes_max as usize).filter_map(device_in));
+        self.known_devices.bring_near(named);
+    }
+
     /// Asks also about the devices that a waiting key names in the input that is there already.
     pub(super) fn read_ahead(&mut self, id: ConnectionId, input: &[u8]) {
         let Some(connection) = self.connections.get(id.slot as usize).and_then(Option::as_deref) else { return };
@@ -88,7 +104,7 @@ impl EventLoop {
         if self.look_ups.under_way || self.look_ups.waiting.is_empty() {
             return;
         }
-        let LookUps { devices, waiting, .. } = std::mem::take(&mut self.look_ups);
+        let (devices, waiting) = (take(&mut self.look_ups.devices), take(&mut self.look_ups.waiting));
         self.look_ups.under_way = true;
         let (registry, inbox) = (self.registry.clone(), self.inbox.clone());
         self.runtime.spawn(async move {
@@ -119,21 +135,25 @@ impl EventLoop {
 
 /// The devices of a tenant that the whole PUBLISH packets at the front of `input` name.
 fn named_devices(input: &[u8], packet_bytes_max: usize, of: TenantId) -> impl Iterator<Item = DeviceId> {
+    topics(input, packet_bytes_max).filter_map(move |topic| match parse(std::str::from_utf8(topic).ok()?) {
+        Target::Device { tenant, device, kind: PayloadKind::Data | PayloadKind::Events } if tenant == of => {
+            Some(device)
+        }
+        _ => None,
+    })
+}
+
+/// The topics of the whole PUBLISH packets at the front of `input`, unchecked.
+fn topics(input: &[u8], packet_bytes_max: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = input;
-    let topics = std::iter::from_fn(move || {
+    let bodies = std::iter::from_fn(move || {
         let Ok(Framed::Whole(frame)) = mqtt::frame(rest, packet_bytes_max) else { return None };
         rest = &rest[frame.len..];
         Some(if frame.first >> 4 == PUBLISH { frame.body } else { &[] })
     });
-    topics.filter_map(move |body| {
+    bodies.filter_map(|body| {
         let (len, rest) = body.split_first_chunk::<2>()?;
-        let topic = rest.get(..usize::from(u16::from_be_bytes(*len)))?;
-        match parse(std::str::from_utf8(topic).ok()?) {
-            Target::Device { tenant, device, kind: PayloadKind::Data | PayloadKind::Events } if tenant == of => {
-                Some(device)
-            }
-            _ => None,
-        }
+        rest.get(..usize::from(u16::from_be_bytes(*len)))
     })
 }
 

@@ -66,6 +66,7 @@ impl EventLoop {
 
     /// Takes packet after packet from the front of `input`; keeps the rest.
     pub(super) fn take(&mut self, id: ConnectionId, input: &[u8]) {
+        self.look_ahead(id, input);
         let mut at = 0;
         loop {
             let (taken, publish) = self.take_run(id, &input[at..]);

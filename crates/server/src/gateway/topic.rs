@@ -48,6 +48,12 @@ fn parse_device(rest: &str) -> Option<Target<'static>> {
     Some(Target::Device { tenant: TenantId(tenant), device: DeviceId(device), kind })
 }
 
+/// The id where a device's topic has it, if the rest is as it should be or not: a guess that costs little.
+pub fn device_in(topic: &[u8]) -> Option<DeviceId> {
+    const AT: usize = "tenant/".len() + UUID_LEN + "/device/".len();
+    Uuid::try_parse_ascii(topic.get(AT..AT + UUID_LEN)?).ok().map(DeviceId)
+}
+
 fn parse_uuid(text: &str) -> Option<(Uuid, &str)> {
     let (id, rest) = text.split_at_checked(UUID_LEN)?;
     Some((Uuid::try_parse(id).ok()?, rest))

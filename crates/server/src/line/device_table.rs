@@ -1,7 +1,7 @@
 //! Which [`DeviceIndex`] stands for which [`Source`] in this data directory.
 //!
 //! Shared by every gateway loop and HTTP. It is asked when a connection binds a topic, never per message. The log is
-//! where a binding lives (`Control::Bind`); this table is rebuilt from snapshot and log at start, before anything is
+//! where a binding lives (`Control::BindDevices`); this table is rebuilt from snapshot and log at start, before anything is
 //! accepted. A device takes 24 bytes, and about 7 in the hash table, which holds indices alone.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hashbrown::HashTable;
-use model::{DeviceId, DeviceIndex, IdHash, Source, TenantId, limits};
+use model::{Control, DeviceId, DeviceIndex, IdHash, Source, TenantId, limits};
 
 #[cfg(test)]
 mod tests;
@@ -67,9 +67,9 @@ impl DeviceTable {
         Ok(DeviceIndex(index))
     }
 
-    /// What an index stands for.
-    pub fn source(&self, index: DeviceIndex) -> Option<Source> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).source(index)
+    /// The records that bind these indices, one for each class and topic. An index that was not given out is left out.
+    pub fn bindings(&self, indices: &[DeviceIndex]) -> Vec<Control> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).records(indices)
     }
 
     /// Takes over bindings that snapshot or log have.
@@ -136,14 +136,26 @@ impl Bindings {
         self.by_entry.insert_unique(hash, index, |index| hasher.hash_one(&entries[index.as_usize()]));
     }
 
-    fn source(&self, index: DeviceIndex) -> Option<Source> {
-        match self.entries.get(index.as_usize())? {
-            Entry::Unbound => None,
-            Entry::Device { device, class } => {
-                let (tenant, class) = &self.classes[*class as usize];
-                Some(Source::Device { tenant: *tenant, device: *device, class: class.clone() })
+    fn records(&self, indices: &[DeviceIndex]) -> Vec<Control> {
+        let mut records = Vec::new();
+        // The classes that have a record, and its devices. There are few, and neighbours are mostly of one.
+        let mut by_class: Vec<(u32, Vec<(DeviceIndex, DeviceId)>)> = Vec::new();
+        for index in indices {
+            match self.entries.get(index.as_usize()) {
+                Some(Entry::Device { device, class }) => {
+                    match by_class.iter_mut().rev().find(|(number, _)| number == class) {
+                        Some((_, devices)) => devices.push((*index, *device)),
+                        None => by_class.push((*class, vec![(*index, *device)])),
+                    }
+                }
+                Some(Entry::Topic(source)) => records.push(Control::bind(*index, Source::clone(source))),
+                Some(Entry::Unbound) | None => {}
             }
-            Entry::Topic(source) => Some(Source::clone(source)),
         }
+        records.extend(by_class.into_iter().map(|(class, devices)| {
+            let (tenant, class) = &self.classes[class as usize];
+            Control::BindDevices { tenant: *tenant, class: class.clone(), devices }
+        }));
+        records
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use journal::{Append, Log, SegmentId};
-use model::{Batch, BatchView, Control, DeviceIndex, Offset};
+use model::{Batch, BatchView, DeviceIndex, Offset};
 
 use super::device_table::DeviceTable;
 
@@ -76,9 +76,8 @@ impl RawLog {
             .map(|group| group.expect("a batch that our own builder closed").key.device)
             .filter(|device| bound.insert(*device))
             .collect();
-        for index in unbound {
-            let source = self.devices.source(index).expect("an index in a batch came from this table");
-            batch.add_control(&Control::Bind { index, source });
+        if !unbound.is_empty() {
+            self.devices.bindings(&unbound).iter().for_each(|record| batch.add_control(record));
         }
     }
 }

@@ -36,7 +36,7 @@ impl HeldIds {
             Control::SessionEnded { session } => {
                 self.0.remove(session);
             }
-            Control::Bind { .. } | Control::Plan { .. } => {}
+            Control::BindDevices { .. } | Control::BindTopic { .. } | Control::Plan { .. } => {}
         }
     }
 

@@ -124,8 +124,8 @@ impl Raw {
     fn take(&mut self, frame: &Frame) {
         let view = BatchView::parse(frame.batch.body()).unwrap();
         for control in view.controls() {
-            if let Control::Bind { index, source } = control.unwrap() {
-                self.devices.insert(index, source.device().unwrap().to_string());
+            if let Control::BindDevices { devices, .. } = control.unwrap() {
+                self.devices.extend(devices.into_iter().map(|(index, device)| (index, device.to_string())));
             }
         }
         for group in view.groups().map(Result::unwrap) {

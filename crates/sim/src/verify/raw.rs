@@ -9,7 +9,7 @@ use disk::RealDisk;
 use journal::Topic;
 use journal::inspect::{self, DumpedFrame};
 use model::wire::Short;
-use model::{BatchView, Control, DeviceId, DeviceIndex, Disk, Offset, Partition, PayloadKind, Source, TenantId};
+use model::{BatchView, Control, DeviceId, DeviceIndex, Disk, Offset, Partition, PayloadKind, TenantId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -44,8 +44,8 @@ impl Collector {
     fn batch(&mut self, base: Offset, body: &[u8], messages: &mut RawMessages) -> Result<(), Short> {
         let batch = BatchView::parse(body)?;
         for control in batch.controls() {
-            if let Control::Bind { index, source: Source::Device { tenant, device, .. } } = control? {
-                self.bindings.insert(index, (tenant, device));
+            if let Control::BindDevices { tenant, devices, .. } = control? {
+                self.bindings.extend(devices.into_iter().map(|(index, device)| (index, (tenant, device))));
             }
         }
         let mut offset = base;

@@ -52,7 +52,7 @@ fn write_journal(dir: &Path) {
     let log = journal.log(Topic::Raw, Partition(0)).unwrap();
     let mut batch = BatchPool::default().builder();
     let source = Source::Device { tenant: tenant(), device: device(), class: "bench".into() };
-    batch.control(&Control::Bind { index: DeviceIndex(0), source });
+    batch.control(&Control::bind(DeviceIndex(0), source));
     let (kind, format, flags) = (PayloadKind::Data, Format::Json, GroupFlags::default());
     let key = GroupKey { device: DeviceIndex(0), kind, format, flags };
     for seq in 1..=MESSAGES {

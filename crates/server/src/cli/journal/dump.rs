@@ -70,10 +70,10 @@ impl Reader {
             return self.print(frame.base, json!({"unreadable": "the batch's parts do not add up"}), None);
         };
         for control in view.controls().map_while(Result::ok) {
-            if let Control::Bind { index, source } = &control {
-                self.bindings.insert(*index, source.clone());
+            self.bindings.extend(control.bindings());
+            for document in control_documents(&control) {
+                self.print(frame.base, document, None);
             }
-            self.print(frame.base, control_document(&control), None);
         }
         let mut offset = frame.base;
         for group in view.groups().map_while(Result::ok) {
@@ -141,18 +141,23 @@ impl Reader {
     }
 }
 
-fn control_document(control: &Control) -> Value {
-    match control {
-        Control::Bind { index, source } => {
-            let mut document = json!({"control": "bind", "index": index.0, "tenant_id": source.tenant()});
-            match source {
-                Source::Device { device, class, .. } => {
-                    document["device_id"] = device.to_string().into();
-                    document["class"] = class.as_ref().into();
-                }
-                Source::Topic { topic, .. } => document["topic"] = topic.as_ref().into(),
-            }
-            document
+fn binding_document(index: DeviceIndex, source: &Source) -> Value {
+    let mut document = json!({"control": "bind", "index": index.0, "tenant_id": source.tenant()});
+    match source {
+        Source::Device { device, class, .. } => {
+            document["device_id"] = device.to_string().into();
+            document["class"] = class.as_ref().into();
+        }
+        Source::Topic { topic, .. } => document["topic"] = topic.as_ref().into(),
+    }
+    document
+}
+
+/// A record in documents: a binding has one for each index that it binds.
+fn control_documents(control: &Control) -> Vec<Value> {
+    let document = match control {
+        Control::BindDevices { .. } | Control::BindTopic { .. } => {
+            return control.bindings().map(|(index, source)| binding_document(index, &source)).collect();
         }
         Control::Plan { version, body } => json!({"control": "plan", "version": version, "bytes": body.len()}),
         Control::Held { session, packet_id, .. } => {
@@ -164,5 +169,6 @@ fn control_document(control: &Control) -> Value {
         Control::SessionEnded { session } => {
             json!({"control": "session-ended", "session": format!("{:032x}", session.0)})
         }
-    }
+    };
+    vec![document]
 }

@@ -32,6 +32,16 @@ fn what_was_said_of_a_device_is_what_is_known() {
 }
 
 #[test]
+fn bringing_near_changes_nothing() {
+    let mut devices = KnownDevices::new(4 * NEAR);
+    (0..2 * NEAR as u32).for_each(|n| devices.insert(id(n), known(n)));
+    devices.take_heard();
+    devices.bring_near(&[id(1), id(2), id(u32::MAX)]);
+    assert_eq!(devices.take_heard(), [], "it is not heard of by that");
+    assert_eq!((devices.get(id(1)), devices.get(id(u32::MAX))), (Some(known(1)), None));
+}
+
+#[test]
 fn it_is_bounded_and_keeps_what_is_in_use() {
     let mut devices = KnownDevices::new(100);
     for n in 0..10_000 {

@@ -23,6 +23,14 @@ fn a_device_topic_names_tenant_device_and_kind() {
 }
 
 #[test]
+fn a_guess_finds_the_device_and_survives_anything_else() {
+    let data = format!("tenant/{T}/device/{D}/data");
+    assert_eq!(device_in(data.as_bytes()), Some(DeviceId::from_bytes([0x22; 16])));
+    let others = [&data[..data.len() - 6], "plant/1/temperature", ""].map(str::as_bytes);
+    others.into_iter().chain([&[0xFF; 100][..]]).for_each(|topic| assert_eq!(device_in(topic), None));
+}
+
+#[test]
 fn what_is_nearly_a_device_topic_is_refused() {
     refused(&format!("tenant/{T}/device/{D}"));
     refused(&format!("tenant/{T}/device/{D}/data/"));

@@ -12,8 +12,9 @@ fn an_index_is_dense_and_keeps_its_meaning() {
     assert_eq!(table.index_of(&topic("a")), Ok(DeviceIndex(0)));
     assert_eq!(table.index_of(&topic("b")), Ok(DeviceIndex(1)));
     assert_eq!(table.index_of(&topic("a")), Ok(DeviceIndex(0)));
-    assert_eq!(table.source(DeviceIndex(1)), Some(topic("b")));
-    assert_eq!(table.source(DeviceIndex(2)), None);
+    let bound = |index| table.bindings(&[DeviceIndex(index)]);
+    assert_eq!(bound(1), [Control::bind(DeviceIndex(1), topic("b"))]);
+    assert_eq!(bound(2), []);
 }
 
 #[test]
@@ -34,5 +35,7 @@ fn a_class_makes_another_source() {
     };
     let indices = ["pump", "valve", "pump"].map(|class| table.index_of(&of(class)).unwrap().0);
     assert_eq!(indices, [0, 1, 0]);
-    assert_eq!(table.source(DeviceIndex(1)), Some(of("valve")));
+    let records = table.bindings(&[DeviceIndex(1), DeviceIndex(0)]);
+    let expect = [Control::bind(DeviceIndex(1), of("valve")), Control::bind(DeviceIndex(0), of("pump"))];
+    assert_eq!(records, expect, "a record for each class");
 }

@@ -1,5 +1,5 @@
 use journal::{Journal, JournalConfig, Topic};
-use model::{BatchPool, Clock, Format, GroupFlags, GroupKey, Partition, PayloadKind, Source, TenantId};
+use model::{BatchPool, Clock, Control, Format, GroupFlags, GroupKey, Partition, PayloadKind, Source, TenantId};
 
 use super::*;
 
@@ -26,11 +26,8 @@ fn batch(devices: &[u32]) -> Batch {
 fn bound(raw: &RawLog, offset: Offset) -> Vec<u32> {
     let frames = raw.log().read(offset, 1).expect("reads");
     let view = BatchView::parse(frames[0].batch.body()).expect("parses");
-    let index = |control| match control {
-        Control::Bind { index, .. } => index.0,
-        other => panic!("only bindings were written, not {other:?}"),
-    };
-    view.controls().map(|control| index(control.expect("decodes"))).collect()
+    let bound = |control: Control| control.bindings().map(|(index, _)| index.0).collect::<Vec<_>>();
+    view.controls().flat_map(|control| bound(control.expect("decodes"))).collect()
 }
 
 #[test]

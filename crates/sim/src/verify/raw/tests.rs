@@ -1,4 +1,4 @@
-use model::{BatchPool, Format, GroupFlags, GroupKey};
+use model::{BatchPool, Format, GroupFlags, GroupKey, Source};
 
 use super::*;
 
@@ -18,8 +18,8 @@ fn messages_are_found_with_their_addresses_and_senders() {
     let mut collector = Collector::new(Partition(0));
 
     let mut batch = BatchPool::default().builder();
-    batch.control(&Control::Bind { index: DeviceIndex(5), source: one });
-    batch.control(&Control::Bind { index: DeviceIndex(6), source: other });
+    batch.control(&Control::bind(DeviceIndex(5), one));
+    batch.control(&Control::bind(DeviceIndex(6), other));
     batch.push(key(6, PayloadKind::Data), br#"{"seq":1,"boot":3}"#);
     batch.push(key(5, PayloadKind::Data), br#"{"seq":7,"boot":3}"#);
     batch.push(key(5, PayloadKind::Data), br#"[{"seq":8,"boot":3}, {"seq":9,"boot":3}]"#);
