@@ -91,6 +91,8 @@ pub struct GroupFlags(pub u8);
 impl GroupFlags {
     /// The device was quarantined: its payloads are dead-lettered, replayable.
     pub const QUARANTINED: Self = Self(1);
+    /// Dead letters that are tried again: each payload is a [`crate::dead_letter::Replay`] and then the letter's payload.
+    pub const REPLAYED: Self = Self(2);
 
     pub fn contains(self, flag: Self) -> bool {
         self.0 & flag.0 == flag.0

@@ -59,7 +59,36 @@ reasons! {
     FormatUnsupported = 22, "format-unsupported", "The payload's format needs a schema that the device does not have.";
     SchemaUnknown = 23, "schema-unknown", "The payload names a schema id that the registry does not know.";
     SchemaUnavailable = 24, "schema-unavailable", "The schema registry could not be reached; the message is replayed when it returns.";
+    SchemaMismatch = 26, "schema-mismatch", "The payload names a schema of another subject than its device's. Check which schema the device was given.";
+    SchemaUnusable = 27, "schema-unusable", "The device's schema cannot be used to read messages; `tidewater schema check` says why.";
+    RequiredMissing = 28, "required-missing", "A field that the schema requires is missing.";
+    WrongType = 29, "wrong-type", "A field is of another type than the schema says.";
+    OutOfRange = 30, "out-of-range", "A number is outside the range that the schema allows.";
+    ValueNotAllowed = 31, "value-not-allowed", "A value is not one that the schema allows: an enum, a pattern, a length or a multiple.";
     Poison = 25, "poison", "A stage failed on this message in a way that it should not; please report it.";
+}
+
+/// In front of a payload of a group with [`crate::GroupFlags::REPLAYED`]: which dead letter is tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Replay {
+    pub origin: Address,
+}
+
+impl Replay {
+    /// Appends the stored form: partition u16, offset u64, index u32.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.u16(self.origin.partition.0);
+        out.u64(self.origin.offset);
+        out.u32(self.origin.index);
+    }
+
+    /// Reads what [`Replay::encode`] wrote from the front of `input` and moves `input` behind it.
+    pub fn decode(input: &mut &[u8]) -> Result<Self, Short> {
+        let mut reader = Reader(input);
+        let origin = Address { partition: Partition(reader.u16()?), offset: reader.u64()?, index: reader.u32()? };
+        *input = reader.0;
+        Ok(Self { origin })
+    }
 }
 
 /// A rejected message.

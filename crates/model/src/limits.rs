@@ -147,3 +147,33 @@ pub const LIST_ROWS_MAX: usize = 1000;
 pub const METADATA_BYTES_MAX: usize = 16 << 10;
 /// Names of tenants, classes and keys.
 pub const NAME_BYTES_MAX: usize = 128;
+
+/// A schema's text. Larger ones are documents, not descriptions of messages.
+pub const SCHEMA_BYTES_MAX: usize = 512 << 10;
+/// A schema's text and all that it refers to, together.
+pub const SCHEMA_WITH_REFERENCES_BYTES_MAX: usize = 2 << 20;
+/// References of one schema, those of its references included.
+pub const SCHEMA_REFERENCES_MAX: usize = 32;
+/// Fields of one message type: as many as a message may have metrics.
+pub const SCHEMA_FIELDS_MAX: usize = METRICS_PER_MESSAGE_MAX;
+/// Nesting of a schema's types, and of its text.
+pub const SCHEMA_DEPTH_MAX: usize = 32;
+/// Nodes of a schema that are looked at for one answer (expanded types, pairs that are compared): beyond it the answer is a
+/// refusal that says so.
+pub const SCHEMA_NODES_MAX: usize = 100_000;
+/// A default value, as JSON.
+pub const SCHEMA_DEFAULT_BYTES_MAX: usize = 4 << 10;
+/// A regular expression in a schema; all of a schema's together take at most 16 times this.
+pub const SCHEMA_PATTERN_BYTES_MAX: usize = 1 << 10;
+/// Versions of one subject.
+pub const SCHEMA_VERSIONS_MAX: usize = 1_000;
+/// Schemas (texts) of one tenant.
+pub const SCHEMAS_PER_TENANT_MAX: usize = 10_000;
+/// A UCUM code.
+pub const UNIT_BYTES_MAX: usize = 64;
+/// An expression of a computed metric, and how deep it may nest.
+pub const EXPRESSION_BYTES_MAX: usize = 512;
+pub const EXPRESSION_DEPTH_MAX: usize = 32;
+/// Computed metrics and canonical units of one class.
+pub const COMPUTED_PER_CLASS_MAX: usize = 64;
+pub const UNITS_PER_CLASS_MAX: usize = 1_024;

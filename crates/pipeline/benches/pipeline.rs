@@ -110,7 +110,12 @@ fn bind(pipeline: &mut Pipeline, devices: u64, output: &mut Output) {
         (DeviceIndex(index), DeviceId::from_bytes(id))
     };
     let (tenant, class) = (TenantId::from_bytes([1; 16]), "pump".into());
-    builder.control(&Control::BindDevices { tenant, class, devices: (0..devices as u32).map(device).collect() });
+    builder.control(&Control::BindDevices {
+        tenant,
+        class,
+        profile: Default::default(),
+        devices: (0..devices as u32).map(device).collect(),
+    });
     let batch = builder.seal(START);
     pipeline.process(0, BatchView::parse(batch.body()).expect("a batch that was just made"), output);
 }

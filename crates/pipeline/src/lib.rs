@@ -21,5 +21,5 @@ mod syntax;
 
 pub use output::{Counts, Defect, Output};
 pub use pipeline::{Pipeline, RestoreError};
-pub use plan::{ClassPlan, Plan, UnknownFields};
+pub use plan::{ClassPlan, Plan};
 pub use syntax::{SyntaxError, check, elements};

@@ -27,8 +27,6 @@ pub enum Defect {
     UnreadableGroup { offset: Offset },
     /// A control record and those behind it could not be read.
     UnreadableControl,
-    /// The plan could not be read (a newer version?); the one before it stays in force.
-    UnreadablePlan { version: u64 },
     /// A binding's index is beyond `model::limits::DEVICE_INDICES_MAX`: ignored.
     IndexOutOfRange { index: DeviceIndex },
     /// Payloads under an index that was never bound: they became dead letters.

@@ -13,7 +13,7 @@ use crate::devices::{Devices, NO_TABLE, Route};
 use crate::draft::{Drafts, Failure, Sink};
 use crate::json;
 use crate::output::{Defect, Output};
-use crate::plan::Plan;
+use crate::plan::{ClassPlan, Plan};
 use crate::tables::Tables;
 use crate::window::Windows;
 
@@ -150,7 +150,7 @@ impl Pipeline {
     fn take_controls(&mut self, batch: &BatchView<'_>, output: &mut Output) {
         for control in batch.controls() {
             match control {
-                Ok(Control::BindDevices { tenant, class, devices }) => {
+                Ok(Control::BindDevices { tenant, class, devices, .. }) => {
                     let table = self.tables.open(tenant, &class, &self.plan);
                     for (index, device) in devices {
                         if index.0 >= limits::DEVICE_INDICES_MAX {
@@ -169,13 +169,11 @@ impl Pipeline {
                         output.bindings.push((index, source));
                     }
                 }
-                Ok(Control::Plan { version, body }) => match Plan::decode(version, &body) {
-                    Ok(plan) => {
-                        self.tables.follow(&plan);
-                        self.plan = plan;
-                    }
-                    Err(Short) => output.defects.push(Defect::UnreadablePlan { version }),
-                },
+                Ok(Control::Schema { .. }) => {}
+                Ok(Control::Class { tenant, class, rules }) => {
+                    self.plan.classes.insert((tenant, class), ClassPlan { unknown_fields: rules.unknown_fields });
+                    self.tables.follow(&self.plan);
+                }
                 Ok(other) => output.controls.push(other),
                 Err(Short) => output.defects.push(Defect::UnreadableControl),
             }

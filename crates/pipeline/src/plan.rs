@@ -1,5 +1,5 @@
-//! The plan: everything beside state and batch that decides what a message becomes. Immutable; a new version travels
-//! through `raw` as [`model::Control::Plan`] and holds from its batch on.
+//! The plan: everything beside state and batch that decides what a message becomes. Its parts travel through `raw` as
+//! [`model::Control::Class`] and hold from their batch on.
 //!
 //! Stored form (little-endian): format u8 = 1 | default class plan | count u32 | count × (tenant 16 bytes, class text,
 //! class plan). A class plan is a blob (length u32, bytes), so that a later version can add to its end: unknown fields
@@ -8,25 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::TenantId;
 use model::wire::{Reader, Short, Writer};
+use model::{TenantId, UnknownFields};
 
 #[cfg(test)]
 mod tests;
 
 const FORMAT: u8 = 1;
-
-/// What to do with a top-level field that a message does not define.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum UnknownFields {
-    /// A number, boolean or short string is kept as a metric of that name; anything else is ignored.
-    Keep = 1,
-    /// Ignored.
-    #[default]
-    Drop = 2,
-    /// The message is rejected (`unknown-field`).
-    Reject = 3,
-}
 
 /// What holds for the messages of one class.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -34,10 +22,9 @@ pub struct ClassPlan {
     pub unknown_fields: UnknownFields,
 }
 
-/// An immutable plan version.
+/// The plan in force.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
-    pub version: u64,
     /// For classes that have none of their own.
     pub default: ClassPlan,
     pub classes: BTreeMap<(TenantId, Arc<str>), ClassPlan>,
@@ -49,7 +36,7 @@ impl Plan {
         self.classes.get(&(tenant, class.clone())).unwrap_or(&self.default)
     }
 
-    /// Appends the body of a [`model::Control::Plan`]; the version stands beside it.
+    /// Appends the stored form.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.u8(FORMAT);
         self.default.encode(out);
@@ -62,7 +49,7 @@ impl Plan {
     }
 
     /// Reads what [`Plan::encode`] wrote. Fails where it is cut short, has bytes left over or is of a newer format.
-    pub fn decode(version: u64, body: &[u8]) -> Result<Self, Short> {
+    pub fn decode(body: &[u8]) -> Result<Self, Short> {
         let mut reader = Reader(body);
         if reader.u8()? != FORMAT {
             return Err(Short);
@@ -74,13 +61,18 @@ impl Plan {
             let class = reader.text()?.into();
             classes.insert((tenant, class), ClassPlan::decode(&mut reader)?);
         }
-        if reader.0.is_empty() { Ok(Self { version, default, classes }) } else { Err(Short) }
+        if reader.0.is_empty() { Ok(Self { default, classes }) } else { Err(Short) }
     }
 }
 
 impl ClassPlan {
     fn encode(&self, out: &mut Vec<u8>) {
-        out.blob(&[self.unknown_fields as u8]);
+        let unknown_fields = match self.unknown_fields {
+            UnknownFields::Keep => 1,
+            UnknownFields::Drop => 2,
+            UnknownFields::Reject => 3,
+        };
+        out.blob(&[unknown_fields]);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Short> {

@@ -13,10 +13,10 @@ mod answers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Clock, DeviceId, Format, KeyId, Millis, TenantId};
+use model::{Clock, DeviceId, Format, KeyId, Millis, TenantId, UnknownFields};
 use uuid::Uuid;
 
-use crate::resource::class::{ClassLimits, Durability, UnknownFields};
+use crate::resource::class::{ClassLimits, Durability};
 use crate::resource::device::Status;
 use crate::resource::key::{Right, Rights};
 use crate::secret::Digest;

@@ -14,13 +14,14 @@ mod error;
 mod presence;
 mod registry;
 mod resource;
+pub mod schema;
 mod secret;
 
 pub use cache::{Cached, DeviceAuth, KeyAuth};
 pub use change::Change;
 pub use error::{Denial, Error, Resource, Result};
 pub use registry::{Bootstrap, Created, NewKey, Registry, Rotated};
-pub use resource::class::{Class, ClassLimits, ClassSettings, Durability, Retention, UnknownFields};
+pub use resource::class::{Class, ClassLimits, ClassSettings, Durability, Retention};
 pub use resource::device::{DEFAULT_CLASS, Device, DeviceFilter, DeviceSettings, NewDevice, Status};
 pub use resource::duration_text;
 pub use resource::key::{ApiKey, KeySettings, Right, Rights};

@@ -43,7 +43,7 @@ fn a_run_of_one_device_is_one_group_and_order_is_kept() {
 fn controls_survive_sealing_and_can_be_added_after_it() {
     let all = [
         bind(1),
-        Control::Plan { version: 3, body: vec![1, 2] },
+        Control::Class { tenant: TenantId::from_bytes([1; 16]), class: "pump".into(), rules: Box::default() },
         Control::Held { session: SessionKey(4), packet_id: 5, payload_hash: 6 },
         Control::Released { session: SessionKey(4), packet_id: 5 },
         Control::SessionEnded { session: SessionKey(4) },

@@ -48,7 +48,10 @@ impl SessionState {
             Control::Held { packet_id, payload_hash, .. } => self.hold(*packet_id, *payload_hash),
             Control::Released { packet_id, .. } => self.release(*packet_id),
             Control::SessionEnded { .. } => self.held.clear(),
-            Control::BindDevices { .. } | Control::BindTopic { .. } | Control::Plan { .. } => {}
+            Control::BindDevices { .. }
+            | Control::BindTopic { .. }
+            | Control::Schema { .. }
+            | Control::Class { .. } => {}
         }
     }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::draft::{Column, Drafts, Span};
 use crate::json;
-use crate::plan::UnknownFields;
 use crate::tables::Names;
+use model::UnknownFields;
 
 /// How a value is written as MessagePack: in the shortest form.
 fn message_pack(value: &Value, out: &mut Vec<u8>) {

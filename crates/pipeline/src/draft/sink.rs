@@ -13,8 +13,8 @@ use model::{PayloadKind, Reason, ValueKind};
 
 use super::scalar::{Scalar, is_exact};
 use super::{Column, Drafts, Fresh, Metric, Tag, pointer, reject};
-use crate::plan::UnknownFields;
 use crate::tables::Names;
+use model::UnknownFields;
 
 /// What a top-level field is, and so what the reader does with its value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::draft::{Column, Drafts, Span};
-use crate::plan::UnknownFields;
 use crate::tables::Names;
+use model::UnknownFields;
 
 /// Whether a value is well-formed by this crate; `None` if it is only nested too deep.
 fn accepts(bytes: &[u8]) -> Option<bool> {

@@ -49,7 +49,6 @@ impl Pipeline {
         out.u16(FORMAT);
         out.u16(self.partition.0);
         out.u64(self.position);
-        out.u64(self.plan.version);
         let mut plan = Vec::new();
         self.plan.encode(&mut plan);
         out.blob(&plan);
@@ -71,7 +70,7 @@ impl Pipeline {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Short> {
         let (partition, position) = (Partition(reader.u16()?), reader.u64()?);
-        let plan = Plan::decode(reader.u64()?, reader.blob()?)?;
+        let plan = Plan::decode(reader.blob()?)?;
         let tables = Tables::decode(reader, &plan)?;
         let windows = Windows::decode(reader)?;
         let devices = Devices::decode(reader, tables.list.len(), windows.len())?;

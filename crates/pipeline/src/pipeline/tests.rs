@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use model::{Batch, BatchPool, DeviceId, GroupKey, RowFlags, Rows, SessionKey, TenantId, ValueKind};
+use model::{Batch, BatchPool, DeviceId, GroupKey, RowFlags, Rows, SessionKey, TenantId, UnknownFields, ValueKind};
 
 use super::*;
-use crate::plan::{ClassPlan, UnknownFields};
+use crate::plan::ClassPlan;
 
 mod examples;
 mod properties;
@@ -40,7 +40,7 @@ pub fn process(pipeline: &mut Pipeline, batch: &Batch, output: &mut Output) {
 
 /// A pipeline under which index 0 is device 1 of class `pump`.
 pub fn pipeline(unknown_fields: UnknownFields) -> Pipeline {
-    let plan = Plan { version: 1, default: ClassPlan { unknown_fields }, ..Plan::default() };
+    let plan = Plan { default: ClassPlan { unknown_fields }, ..Plan::default() };
     let mut pipeline = Pipeline::new(Partition(3), plan);
     process(&mut pipeline, &batch(RECEIVED, &[bind(0, device(1, "pump"))], &[]), &mut Output::default());
     pipeline

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Format, Millis, TenantId};
+use model::{Format, Millis, TenantId, UnknownFields};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -100,16 +100,6 @@ pub enum Durability {
     /// On the disk.
     #[default]
     Persisted,
-}
-
-/// What becomes of a field that the schema does not name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnknownFields {
-    #[default]
-    Keep,
-    Drop,
-    Reject,
 }
 
 /// How much one device of the class may; `None` is no limit.

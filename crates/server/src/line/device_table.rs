@@ -154,7 +154,7 @@ impl Bindings {
         }
         records.extend(by_class.into_iter().map(|(class, devices)| {
             let (tenant, class) = &self.classes[class as usize];
-            Control::BindDevices { tenant: *tenant, class: class.clone(), devices }
+            Control::BindDevices { tenant: *tenant, class: class.clone(), profile: Arc::default(), devices }
         }));
         records
     }

@@ -36,7 +36,10 @@ impl HeldIds {
             Control::SessionEnded { session } => {
                 self.0.remove(session);
             }
-            Control::BindDevices { .. } | Control::BindTopic { .. } | Control::Plan { .. } => {}
+            Control::BindDevices { .. }
+            | Control::BindTopic { .. }
+            | Control::Schema { .. }
+            | Control::Class { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::draft::{Column, Draft};
 use crate::json::{Scratch, read};
-use crate::plan::UnknownFields;
+use model::UnknownFields;
 
 /// A class that knows some metrics, and its shapes.
 #[derive(Default)]

@@ -174,22 +174,16 @@ fn unknown_fields_follow_the_plan() {
 }
 
 #[test]
-fn a_plan_holds_from_its_batch_on() {
+fn a_class_has_its_rules_from_their_batch_on() {
     let mut pipeline = pipeline(UnknownFields::Drop);
-    let mut plan = Plan { version: 2, ..Plan::default() };
-    let strict = ClassPlan { unknown_fields: UnknownFields::Reject };
-    plan.classes.insert((TenantId::from_bytes([1; 16]), class("pump")), strict);
-    let mut body = Vec::new();
-    plan.encode(&mut body);
     let message = (key(0), br#"{"metrics":{"a":1},"x":1}"#.to_vec());
     let mut output = Output::default();
-    let control = Control::Plan { version: 2, body };
-    process(&mut pipeline, &batch(RECEIVED, &[control], std::slice::from_ref(&message)), &mut output);
-    assert_eq!((pipeline.plan().version, output.dead[0].reason), (2, Reason::UnknownField));
-    let broken = Control::Plan { version: 3, body: vec![9] };
-    process(&mut pipeline, &batch(RECEIVED, &[broken], &[message]), &mut output);
-    assert_eq!(output.defects, [Defect::UnreadablePlan { version: 3 }]);
-    assert_eq!((pipeline.plan().version, output.counts.rejected), (2, 1));
+    process(&mut pipeline, &batch(RECEIVED, &[], std::slice::from_ref(&message)), &mut output);
+    assert_eq!(output.counts.accepted, 1);
+    let rules = Box::new(model::ClassRules { unknown_fields: UnknownFields::Reject, ..Default::default() });
+    let control = Control::Class { tenant: TenantId::from_bytes([1; 16]), class: class("pump"), rules };
+    process(&mut pipeline, &batch(RECEIVED, &[control], &[message]), &mut output);
+    assert_eq!(output.dead[0].reason, Reason::UnknownField);
 }
 
 #[test]

@@ -159,7 +159,10 @@ fn control_documents(control: &Control) -> Vec<Value> {
         Control::BindDevices { .. } | Control::BindTopic { .. } => {
             return control.bindings().map(|(index, source)| binding_document(index, &source)).collect();
         }
-        Control::Plan { version, body } => json!({"control": "plan", "version": version, "bytes": body.len()}),
+        Control::Schema { tenant, record } => json!({"control": "schema", "tenant_id": tenant, "schema": record}),
+        Control::Class { tenant, class, rules } => {
+            json!({"control": "class", "tenant_id": tenant, "class": class, "rules": rules})
+        }
         Control::Held { session, packet_id, .. } => {
             json!({"control": "held", "session": format!("{:032x}", session.0), "packet_id": packet_id})
         }

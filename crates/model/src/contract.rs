@@ -1,0 +1,293 @@
+//! The contract: what a schema demands of a message, in one form for every schema language.
+//!
+//! The registry makes it from a schema's text (Avro, JSON Schema, Protobuf); it travels through `raw` as
+//! [`crate::Control::Schema`], so that a log explains itself; the pipeline compiles it to a plan. It is a description and
+//! nothing else: no code here reads a message.
+//!
+//! A schema describes either the whole message (`ts`, `seq`, `metrics` …) or a flat record in which fields of those names
+//! play those parts and every other field is a metric. Nested records are flattened: the field `temp` of the record
+//! `motor` is the metric `motor.temp`.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The language that a schema is written in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    Avro,
+    Json,
+    Protobuf,
+}
+
+/// A schema as the pipeline is told of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SchemaRecord {
+    /// The number in the Confluent wire format, of one tenant. Its contract never changes; its places grow.
+    pub id: u32,
+    /// Where the text is registered.
+    pub places: Vec<Place>,
+    pub contract: Verdict,
+}
+
+/// A version of a subject.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Place {
+    pub subject: String,
+    pub version: u32,
+    pub major: u32,
+    /// Names (subject, major): what devices and classes refer to.
+    pub schema_id: Uuid,
+}
+
+/// What became of a schema's text.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    Usable(Contract),
+    /// It may be registered, and messages under it cannot be checked or have no metrics: why, for a person.
+    Unusable(String),
+    /// The registry that was asked does not know the id.
+    Unknown,
+}
+
+/// What a schema demands.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Contract {
+    pub language: Language,
+    /// The message types: one for Avro and JSON Schema; for Protobuf each message type of the file, the first of which
+    /// holds for payloads that do not say theirs.
+    pub roots: Vec<Root>,
+}
+
+/// One message type.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Root {
+    /// The message indexes of the Confluent wire format; empty but for Protobuf.
+    pub indexes: Vec<u32>,
+    /// Full name of the record or message; empty where the language has none.
+    pub name: String,
+    /// What a message may hold, in the order of the schema.
+    pub fields: Vec<Field>,
+    /// What becomes of a metric (of a flat message: a field) that is not among the fields.
+    pub others: Others,
+    /// How the language's own encoding is read; `None` for JSON Schema, which has none.
+    pub layout: Option<Layout>,
+}
+
+/// What becomes of fields that a schema does not name.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Others {
+    /// What the class says.
+    Class,
+    /// `unknown-field`.
+    Reject,
+    /// Metrics like this one, of any name (an Avro map, `additionalProperties` with a schema).
+    Like(Box<Rule>),
+}
+
+/// A place for one value.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Field {
+    /// Names from the message's top to the value, as in JSON: `["metrics", "temperature"]`, `["motor", "temp"]`.
+    pub path: Vec<String>,
+    /// The metric's or tag's name; for other parts that of the field.
+    pub name: String,
+    pub part: Part,
+    pub rule: Rule,
+    /// A message without it is rejected (`required-missing`), unless there is a default.
+    pub required: bool,
+    /// The value of a message that does not have it.
+    pub default: Option<Value>,
+    pub description: Option<String>,
+}
+
+/// What a value is of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    Metric,
+    /// The time, in this unit; `None`: what the class says.
+    Ts(Option<TsUnit>),
+    Seq,
+    Boot,
+    Buffered,
+    /// A tag of its own name.
+    Tag,
+}
+
+/// How a time is written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TsUnit {
+    /// Unix seconds; a fraction is allowed.
+    Seconds,
+    /// Unix milliseconds.
+    #[default]
+    Milliseconds,
+    /// Unix microseconds.
+    Microseconds,
+    /// Unix nanoseconds.
+    Nanoseconds,
+    /// ISO 8601 text with an offset or `Z`.
+    Iso8601,
+}
+
+/// What a value must be.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rule {
+    /// What it may be; more than one where the schema says so (a union, `"type": ["number", "string"]`).
+    pub kinds: Vec<Kind>,
+    /// `null` is allowed, and means that the value is absent.
+    pub nullable: bool,
+    /// Of a number, in the unit in which it is sent.
+    pub min: Option<Bound>,
+    pub max: Option<Bound>,
+    /// A number is a multiple of this.
+    pub multiple_of: Option<f64>,
+    /// Characters of a text, at least and at most.
+    pub chars_min: Option<u32>,
+    pub chars_max: Option<u32>,
+    /// A regular expression without look-around and back-references, found anywhere in the text.
+    pub pattern: Option<String>,
+    /// The only values allowed; empty: any.
+    pub one_of: Vec<Value>,
+    /// UCUM code of the unit in which it is sent.
+    pub unit: Option<String>,
+}
+
+/// A type of value, and so of column.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A double; an integer that a double holds exactly is one.
+    Double,
+    /// An integer of 64 bits, exact.
+    Long,
+    Bool,
+    Text,
+}
+
+/// An end of a range.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Bound {
+    pub value: f64,
+    /// The end itself is outside.
+    pub exclusive: bool,
+}
+
+/// A value in a schema.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Value {
+    Double(f64),
+    Long(i64),
+    Bool(bool),
+    Text(String),
+}
+
+/// How the binary encoding of a schema's own language is read: the type expanded to a tree, in which what is kept leads to
+/// a field of [`Root::fields`] and all else is read over.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    Avro(AvroLayout),
+    Protobuf(ProtobufLayout),
+}
+
+/// An Avro schema for reading.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AvroLayout {
+    /// The root first; nodes lead to others by position. Types that are only read over may lead back (recursion).
+    pub nodes: Vec<AvroNode>,
+    /// CRC-64-AVRO of the parsing canonical form, as in the single-object encoding (little-endian there).
+    pub fingerprint: u64,
+}
+
+/// An Avro type at one place.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AvroNode {
+    Null,
+    Boolean(Keep),
+    Int(Keep),
+    Long(Keep),
+    Float(Keep),
+    Double(Keep),
+    Text(Keep),
+    /// The symbol is a text.
+    Enum(Vec<String>, Keep),
+    Bytes,
+    Fixed(u32),
+    /// Read over: elements are never kept.
+    Array(u32),
+    /// Entries are metrics ([`Others::Like`]), tags, or read over.
+    Map(u32, MapOf),
+    Union(Vec<u32>),
+    Record(Vec<u32>),
+}
+
+/// The field of [`Root::fields`] that a value becomes; `None`: it is read over.
+pub type Keep = Option<u32>;
+
+/// What the entries of a map are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MapOf {
+    Metrics,
+    Tags,
+    Nothing,
+}
+
+/// A Protobuf message type for reading.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ProtobufLayout {
+    /// The root first; fields lead to others by position.
+    pub messages: Vec<Vec<ProtobufField>>,
+}
+
+/// A field of a Protobuf message at one place.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ProtobufField {
+    pub number: u32,
+    pub kind: ProtobufKind,
+}
+
+/// What a Protobuf field holds. Fields that are not kept need no entry: the wire type says how to read over them; an entry
+/// with `Keep` `None` makes the field a known one.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtobufKind {
+    Double(Keep),
+    Float(Keep),
+    Int32(Keep),
+    Int64(Keep),
+    Uint32(Keep),
+    Uint64(Keep),
+    Sint32(Keep),
+    Sint64(Keep),
+    Fixed32(Keep),
+    Fixed64(Keep),
+    Sfixed32(Keep),
+    Sfixed64(Keep),
+    Bool(Keep),
+    Text(Keep),
+    /// The constant's name is a text; numbers without a name are read as the number in digits.
+    Enum(Vec<(i32, String)>, Keep),
+    Bytes,
+    /// A nested message, at this position of [`ProtobufLayout::messages`].
+    Message(u32),
+    /// A `map<string, V>`: what its entries are, and V.
+    Map(MapOf, Box<ProtobufKind>),
+    /// Known and read over: repeated fields, groups, recursion.
+    Ignored,
+}
+
+impl Contract {
+    /// The message type that these message indexes of the wire format name.
+    pub fn root(&self, indexes: &[u32]) -> Option<&Root> {
+        if indexes.is_empty() { self.roots.first() } else { self.roots.iter().find(|root| root.indexes == indexes) }
+    }
+}
