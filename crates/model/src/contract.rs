@@ -253,6 +253,10 @@ pub struct ProtobufLayout {
 pub struct ProtobufField {
     pub number: u32,
     pub kind: ProtobufKind,
+    /// Absent from a message that is there, the field is zero (empty, `false`, the constant 0): proto3 without `optional`
+    /// leaves zeros out when it encodes. A nested message that is absent says nothing of its fields. Such a field has no
+    /// [`Field::default`], which would hold for those as well.
+    pub implicit: bool,
 }
 
 /// What a Protobuf field holds. Fields that are not kept need no entry: the wire type says how to read over them; an entry
@@ -277,7 +281,11 @@ pub enum ProtobufKind {
     /// The constant's name is a text; numbers without a name are read as the number in digits.
     Enum(Vec<(i32, String)>, Keep),
     Bytes,
-    /// A nested message, at this position of [`ProtobufLayout::messages`].
+    /// `google.protobuf.Timestamp`: seconds (int64, number 1) and nanoseconds (int32, number 2), either of which may be
+    /// left out as zero.
+    Timestamp(Keep),
+    /// A nested message, at this position of [`ProtobufLayout::messages`]. A wrapper (`google.protobuf.DoubleValue` …) is
+    /// one with the single field 1.
     Message(u32),
     /// A `map<string, V>`: what its entries are, and V.
     Map(MapOf, Box<ProtobufKind>),
