@@ -67,6 +67,9 @@ pub struct Root {
     pub indexes: Vec<u32>,
     /// Full name of the record or message; empty where the language has none.
     pub name: String,
+    /// It describes the whole message: the metrics are what its field `metrics` (a record, object or map) holds. Else it is
+    /// flat: every field that plays no other part is a metric.
+    pub whole: bool,
     /// What a message may hold, in the order of the schema.
     pub fields: Vec<Field>,
     /// What becomes of a metric (of a flat message: a field) that is not among the fields.
@@ -138,7 +141,8 @@ pub enum TsUnit {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rule {
-    /// What it may be; more than one where the schema says so (a union, `"type": ["number", "string"]`).
+    /// What it may be; more than one where the schema says so (a union, `"type": ["number", "string"]`). None: the field is
+    /// known and read over, whatever it holds (an array, bytes, a type that no metric has).
     pub kinds: Vec<Kind>,
     /// `null` is allowed, and means that the value is absent.
     pub nullable: bool,
