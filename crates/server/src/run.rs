@@ -258,6 +258,7 @@ fn sampler(line: &Line, store: &Store, disk: Arc<dyn Disk>, data: &DataDir, stop
             blocks: figures.blocks as u64,
             block_bytes: figures.block_bytes,
             block_rows: figures.block_rows,
+            rows_merged: figures.rows_merged,
             blocks_damaged: figures.blocks_damaged as u64,
             store_failure: figures.failure,
             free_bytes: disk.free_bytes(&dir).unwrap_or(0),

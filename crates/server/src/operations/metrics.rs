@@ -65,6 +65,7 @@ struct State {
     blocks: Gauge,
     block_bytes: Gauge,
     block_rows: Gauge,
+    rows_merged: Counter,
     blocks_damaged: Gauge,
     store_failing: Gauge,
     free_bytes: Gauge,
@@ -216,6 +217,9 @@ impl State {
         registry.register("blocks", "Blocks in the catalog", state.blocks.clone());
         registry.register("block_bytes", "Bytes of these blocks", state.block_bytes.clone());
         registry.register("block_rows", "Rows in these blocks", state.block_rows.clone());
+        let help =
+            "Rows that merges have written again since the start: with the rows taken in, the write amplification";
+        registry.register("rows_merged", help, state.rows_merged.clone());
         registry.register("blocks_damaged", "Blocks not served because they are damaged", state.blocks_damaged.clone());
         registry.register("store_failing", "1 while sealing or merging does not get on", state.store_failing.clone());
         registry.register("disk_free_bytes", "Bytes that can still be written", state.free_bytes.clone());
@@ -240,6 +244,7 @@ impl State {
         self.blocks.set(sample.blocks as i64);
         self.block_bytes.set(sample.block_bytes as i64);
         self.block_rows.set(sample.block_rows as i64);
+        self.rows_merged.inner().store(sample.rows_merged, Ordering::Relaxed);
         self.blocks_damaged.set(sample.blocks_damaged as i64);
         self.store_failing.set(i64::from(sample.store_failure.is_some()));
         self.free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));

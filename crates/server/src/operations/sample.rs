@@ -20,6 +20,8 @@ pub struct Sample {
     pub block_bytes: u64,
     /// Rows in them.
     pub block_rows: u64,
+    /// Rows that merges have written since the start.
+    pub rows_merged: u64,
     /// Blocks that are not served because they are damaged.
     pub blocks_damaged: u64,
     /// Why sealing or merging does not get on, if it does not.

@@ -17,7 +17,12 @@ fn what_was_counted_is_in_the_text() {
     output.counts = counts;
     metrics.ingested(&output);
     let figures = Figures { commits: 9, ..Figures::default() };
-    let text = metrics.scrape(&Sample { logs: vec![(Topic::Raw, figures)], lag_bytes: 11, ..Sample::default() });
+    let text = metrics.scrape(&Sample {
+        logs: vec![(Topic::Raw, figures)],
+        lag_bytes: 11,
+        rows_merged: 12,
+        ..Sample::default()
+    });
     for line in [
         "tidewater_connections{protocol=\"mqtt\"} 3",
         "tidewater_received_payloads_total{protocol=\"http\"} 5",
@@ -29,6 +34,7 @@ fn what_was_counted_is_in_the_text() {
         "tidewater_messages_rejected_total{reason=\"not-well-formed\"} 0",
         "tidewater_journal_commits_total{topic=\"raw\"} 9",
         "tidewater_lag_bytes 11",
+        "tidewater_rows_merged_total 12",
         "# EOF",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
