@@ -1,10 +1,16 @@
-//! Dead letters: what was refused after it was accepted, kept whole, with the reason and where it came from.
+//! Dead letters: what was refused after it was accepted, kept whole, with the reason and where it came from; and what
+//! became of those that were tried again. Both are entries of the topic `dead-letter`.
+
+use uuid::Uuid;
 
 use crate::batch::{Format, PayloadKind};
 use crate::clock::Millis;
-use crate::ids::{Address, Partition};
+use crate::ids::{Address, Partition, TenantId};
 use crate::source::Source;
 use crate::wire::{Reader, Short, Writer};
+
+#[cfg(test)]
+mod tests;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $tag:literal, $code:literal, $sentence:literal;)*) => {
@@ -75,19 +81,80 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// Bytes of the stored form.
+    pub const BYTES: usize = ADDRESS_BYTES;
+
     /// Appends the stored form: partition u16, offset u64, index u32.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.u16(self.origin.partition.0);
-        out.u64(self.origin.offset);
-        out.u32(self.origin.index);
+        put_address(self.origin, out);
     }
 
     /// Reads what [`Replay::encode`] wrote from the front of `input` and moves `input` behind it.
     pub fn decode(input: &mut &[u8]) -> Result<Self, Short> {
         let mut reader = Reader(input);
-        let origin = Address { partition: Partition(reader.u16()?), offset: reader.u64()?, index: reader.u32()? };
+        let origin = address(&mut reader)?;
         *input = reader.0;
         Ok(Self { origin })
+    }
+}
+
+/// An entry of the topic `dead-letter`. Entries stand in the order of `raw`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Entry {
+    Letter(DeadLetter),
+    Replayed(Replayed),
+}
+
+impl Entry {
+    /// Where in `raw` stands what made it.
+    pub fn address(&self) -> Address {
+        match self {
+            Self::Letter(letter) => letter.address,
+            Self::Replayed(replayed) => replayed.address,
+        }
+    }
+
+    /// The tenant on whose side of the wall it is.
+    pub fn tenant(&self) -> TenantId {
+        match self {
+            Self::Letter(letter) => letter.source.tenant(),
+            Self::Replayed(replayed) => replayed.tenant,
+        }
+    }
+
+    /// The letter, unless it is the outcome of a try.
+    pub fn letter(&self) -> Option<&DeadLetter> {
+        match self {
+            Self::Letter(letter) => Some(letter),
+            Self::Replayed(_) => None,
+        }
+    }
+
+    /// Appends the stored form: tag u8 (1 letter, 2 replayed) and what it is.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Letter(letter) => {
+                out.u8(1);
+                letter.encode(out);
+            }
+            Self::Replayed(replayed) => {
+                out.u8(2);
+                replayed.encode(out);
+            }
+        }
+    }
+
+    /// Reads what [`Entry::encode`] wrote from the front of `input` and moves `input` behind it.
+    pub fn decode(input: &mut &[u8]) -> Result<Self, Short> {
+        let mut reader = Reader(input);
+        let tag = reader.u8()?;
+        let entry = match tag {
+            1 => Self::Letter(DeadLetter::decode(&mut reader.0)?),
+            2 => Self::Replayed(Replayed::decode(&mut reader.0)?),
+            _ => return Err(Short),
+        };
+        *input = reader.0;
+        Ok(entry)
     }
 }
 
@@ -104,33 +171,60 @@ pub struct DeadLetter {
     pub detail: String,
     /// Where inside the payload, as a JSON pointer (RFC 6901); empty for the whole.
     pub path: String,
+    /// The schema under which it was read.
+    pub schema: Option<SchemaOf>,
     /// When it was received (Unix ms).
     pub received: Millis,
     /// The message's bytes: the payload, or the element of an array payload.
     pub payload: Vec<u8>,
 }
 
+/// The schema under which a message was read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SchemaOf {
+    /// Names (subject, major).
+    pub schema_id: Uuid,
+    /// The number in the Confluent wire format.
+    pub id: u32,
+    /// The version of the subject.
+    pub version: u32,
+}
+
 impl DeadLetter {
     /// Appends the stored form: partition u16, offset u64, index u32, kind u8, format u8, reason u8, received i64,
-    /// source, detail, path, payload.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.u16(self.address.partition.0);
-        out.u64(self.address.offset);
-        out.u32(self.address.index);
+    /// schema (u8: 0 none, 1 schema id 16 bytes, id u32, version u32), source, detail, path, payload.
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_address(self.address, out);
         out.extend_from_slice(&[self.kind as u8, self.format as u8, self.reason as u8]);
         out.u64(self.received as u64);
+        match self.schema {
+            None => out.u8(0),
+            Some(SchemaOf { schema_id, id, version }) => {
+                out.u8(1);
+                out.extend_from_slice(schema_id.as_bytes());
+                out.u32(id);
+                out.u32(version);
+            }
+        }
         self.source.encode(out);
         out.text(&self.detail);
         out.text(&self.path);
         out.blob(&self.payload);
     }
 
-    /// Reads what [`DeadLetter::encode`] wrote from the front of `input` and moves `input` behind it.
-    pub fn decode(input: &mut &[u8]) -> Result<Self, Short> {
+    fn decode(input: &mut &[u8]) -> Result<Self, Short> {
         let mut reader = Reader(input);
-        let address = Address { partition: Partition(reader.u16()?), offset: reader.u64()?, index: reader.u32()? };
+        let address = address(&mut reader)?;
         let [kind, format, reason] = reader.array()?;
         let received = reader.u64()? as i64;
+        let schema = match reader.u8()? {
+            0 => None,
+            1 => {
+                let schema_id = Uuid::from_bytes(reader.array()?);
+                Some(SchemaOf { schema_id, id: reader.u32()?, version: reader.u32()? })
+            }
+            _ => return Err(Short),
+        };
         let source = Source::decode(&mut reader.0)?;
         let letter = Self {
             address,
@@ -138,6 +232,7 @@ impl DeadLetter {
             kind: PayloadKind::from_tag(kind).ok_or(Short)?,
             format: Format::from_tag(format).ok_or(Short)?,
             reason: Reason::from_tag(reason).ok_or(Short)?,
+            schema,
             received,
             detail: reader.text()?.to_owned(),
             path: reader.text()?.to_owned(),
@@ -146,4 +241,83 @@ impl DeadLetter {
         *input = reader.0;
         Ok(letter)
     }
+}
+
+/// What became of a dead letter that was tried again: one for each payload of a group with
+/// [`crate::GroupFlags::REPLAYED`], behind whatever letters the payload made.
+///
+/// A payload of one message makes no letter: if it is rejected again, that is said here, and the letter stays as it was.
+/// A payload of several messages (an array of a quarantined device) is taken apart: its letter is `replayed`, and each message
+/// of it that is rejected becomes a letter of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replayed {
+    /// The dead letter.
+    pub origin: Address,
+    /// Where in `raw` stands the try; index 0.
+    pub address: Address,
+    pub tenant: TenantId,
+    /// Bytes of the letter's payload.
+    pub bytes: u32,
+    /// When it was tried (Unix ms).
+    pub at: Millis,
+    /// `None`: it passed.
+    pub rejected: Option<Rejection>,
+}
+
+/// Why a message was rejected again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejection {
+    pub reason: Reason,
+    /// As in [`DeadLetter::path`].
+    pub path: String,
+    /// As in [`DeadLetter::detail`].
+    pub detail: String,
+}
+
+impl Replayed {
+    /// Appends the stored form: origin and address (as a letter's), tenant 16 bytes, bytes u32, at i64, reason u8 (0:
+    /// it passed), and for a rejected one path and detail.
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_address(self.origin, out);
+        put_address(self.address, out);
+        out.extend_from_slice(self.tenant.as_bytes());
+        out.u32(self.bytes);
+        out.u64(self.at as u64);
+        match &self.rejected {
+            None => out.u8(0),
+            Some(Rejection { reason, path, detail }) => {
+                out.u8(*reason as u8);
+                out.text(path);
+                out.text(detail);
+            }
+        }
+    }
+
+    fn decode(input: &mut &[u8]) -> Result<Self, Short> {
+        let mut reader = Reader(input);
+        let (origin, address) = (address(&mut reader)?, address(&mut reader)?);
+        let tenant = TenantId::from_bytes(reader.array()?);
+        let (bytes, at) = (reader.u32()?, reader.u64()? as i64);
+        let rejected = match reader.u8()? {
+            0 => None,
+            reason => {
+                let reason = Reason::from_tag(reason).ok_or(Short)?;
+                Some(Rejection { reason, path: reader.text()?.to_owned(), detail: reader.text()?.to_owned() })
+            }
+        };
+        *input = reader.0;
+        Ok(Self { origin, address, tenant, bytes, at, rejected })
+    }
+}
+
+const ADDRESS_BYTES: usize = 2 + 8 + 4;
+
+fn put_address(address: Address, out: &mut Vec<u8>) {
+    out.u16(address.partition.0);
+    out.u64(address.offset);
+    out.u32(address.index);
+}
+
+fn address(reader: &mut Reader<'_>) -> Result<Address, Short> {
+    Ok(Address { partition: Partition(reader.u16()?), offset: reader.u64()?, index: reader.u32()? })
 }

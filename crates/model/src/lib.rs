@@ -26,7 +26,7 @@ pub mod wire;
 pub use batch::{Batch, BatchBuilder, BatchPool, BatchView, Control, Format, GroupFlags, GroupKey, PayloadKind};
 pub use blocks::Blocks;
 pub use clock::{Clock, Millis};
-pub use dead_letter::{DeadLetter, Reason};
+pub use dead_letter::{DeadLetter, Reason, Rejection, Replay, Replayed, SchemaOf};
 pub use disk::{Disk, DiskFile, OpenMode};
 pub use error::ErrorKind;
 pub use expression::Expression;

@@ -19,7 +19,7 @@ mod window;
 mod output;
 mod syntax;
 
-pub use output::{Counts, Defect, Output};
+pub use output::{Counts, Defect, Flagged, Output};
 pub use pipeline::{Pipeline, RestoreError};
 pub use plan::{ClassPlan, Plan};
 pub use syntax::{SyntaxError, check, elements};

@@ -1,6 +1,7 @@
 //! What one batch became.
 
-use model::{Control, DeadLetter, DeviceIndex, Offset, Rows, Source};
+use model::dead_letter::Entry;
+use model::{Control, DeviceIndex, Millis, Offset, Reason, Rows, Source};
 
 /// How many messages of a batch went which way. `messages` is the sum of `accepted`, `duplicates` and `rejected`;
 /// free payloads are counted beside them.
@@ -35,6 +36,23 @@ pub enum Defect {
     Poison { offset: Offset, index: u32 },
 }
 
+/// A device that is flagged for what it sends (see [`model::rules::Quarantine`]).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Flagged {
+    pub device: DeviceIndex,
+    pub source: Source,
+    /// When the message that decided it was received.
+    pub at: Millis,
+    /// The messages that were looked at together.
+    pub messages: u16,
+    /// Those of them that were rejected.
+    pub rejected: u16,
+    /// Why the last of them was.
+    pub reason: Reason,
+    /// Whether its class says that its status becomes `quarantined`.
+    pub quarantine: bool,
+}
+
 /// What one batch became. Reused from batch to batch: [`crate::Pipeline::process`] empties it first and keeps its memory.
 #[derive(Debug, Default)]
 pub struct Output {
@@ -42,8 +60,10 @@ pub struct Output {
     pub bindings: Vec<(DeviceIndex, Source)>,
     /// One element per table with accepted messages.
     pub rows: Vec<Rows>,
-    /// Rejected messages, in the order of `raw`.
-    pub dead: Vec<DeadLetter>,
+    /// Rejected messages, and what became of dead letters that were tried again, in the order of `raw`.
+    pub dead: Vec<Entry>,
+    /// Devices whose share of rejected messages has passed their class's limit with this batch.
+    pub flagged: Vec<Flagged>,
     /// Control records that concern other stages (held, released, session ended), in order.
     pub controls: Vec<Control>,
     pub defects: Vec<Defect>,
@@ -59,6 +79,7 @@ impl Output {
     pub(crate) fn begin(&mut self) {
         self.bindings.clear();
         self.dead.clear();
+        self.flagged.clear();
         self.controls.clear();
         self.defects.clear();
         self.counts = Counts::default();

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::batch::Group;
+use model::dead_letter::Entry;
 use model::{Address, DeadLetter, Offset, PayloadKind, Reason, Source, TenantId};
 
 use super::{Payload, Pipeline, Stage};
@@ -28,7 +29,7 @@ impl Pipeline {
     ) {
         output.counts.messages += 1;
         output.counts.rejected += 1;
-        output.dead.push(DeadLetter {
+        output.dead.push(Entry::Letter(DeadLetter {
             address: Address { partition: self.partition, offset: payload.offset, index },
             source: self.source(payload.group.device).expect("only payloads of bound indices get here"),
             kind: payload.group.kind,
@@ -36,9 +37,10 @@ impl Pipeline {
             reason: fault.reason,
             detail: fault.detail,
             path: fault.path,
+            schema: None,
             received: payload.group.received,
             payload: payload.bytes[bytes].to_vec(),
-        });
+        }));
     }
 
     /// Makes the message that panicked a dead letter and sets out to go on behind it.
@@ -70,7 +72,7 @@ impl Pipeline {
         for (offset, payload) in (first..).zip(group.payloads()) {
             output.counts.messages += 1;
             output.counts.rejected += 1;
-            output.dead.push(DeadLetter {
+            output.dead.push(Entry::Letter(DeadLetter {
                 address: Address { partition: self.partition, offset, index: 0 },
                 source: Source::Topic { tenant: TenantId::from_bytes([0; 16]), topic: topic.clone() },
                 kind: group.key.kind,
@@ -78,9 +80,10 @@ impl Pipeline {
                 reason: Reason::Poison,
                 detail: "the log does not say who sent this".to_owned(),
                 path: String::new(),
+                schema: None,
                 received,
                 payload: payload.to_vec(),
-            });
+            }));
         }
     }
 }

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use model::{Batch, BatchPool, DeviceId, GroupKey, RowFlags, Rows, SessionKey, TenantId, UnknownFields, ValueKind};
+use model::dead_letter::Entry;
+use model::{
+    Batch, BatchPool, DeadLetter, DeviceId, GroupKey, RowFlags, Rows, SessionKey, TenantId, UnknownFields, ValueKind,
+};
 
 use super::*;
 use crate::plan::ClassPlan;
@@ -49,7 +52,7 @@ pub fn pipeline(unknown_fields: UnknownFields) -> Pipeline {
 /// One line per row and per dead letter.
 pub fn lines(output: &Output) -> Vec<String> {
     let rows = output.rows.iter().flat_map(|rows| (0..rows.len()).map(|row| row_line(rows, row)));
-    let dead = output.dead.iter().map(|letter| {
+    let dead = letters(output).map(|letter| {
         let (address, code) = (letter.address, letter.reason.code());
         let payload = String::from_utf8_lossy(&letter.payload);
         let line =
@@ -57,6 +60,11 @@ pub fn lines(output: &Output) -> Vec<String> {
         line.replace("  ", " ")
     });
     rows.chain(dead).collect()
+}
+
+/// The dead letters among the entries.
+pub fn letters(output: &Output) -> impl Iterator<Item = &DeadLetter> {
+    output.dead.iter().filter_map(Entry::letter)
 }
 
 fn row_line(rows: &Rows, row: usize) -> String {

@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use journal::{Log, Topic};
+use model::dead_letter::Entry;
 use model::limits::LIST_ROWS_MAX;
 use model::{Address, DeadLetter, DeviceId, ErrorKind, Millis, Offset, Reason, Source, TenantId};
 use registry::Right;
@@ -18,7 +19,7 @@ use super::query::permit;
 use crate::http::auth::device_id;
 use crate::http::problem::sentence;
 use crate::http::{Access, App, Context, Problem, Route};
-use crate::line::dead_letters::{DeadLetterError, read};
+use crate::line::dead_letters::{DeadLetterError, find, read};
 
 const DEAD_LETTERS: Access = Access::Key(Right::DeadLetters);
 const LETTER: &str = r#"{"id":"0-10042-0","device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","class":"pump","reason":"metric-type","detail":"a metric is a number, a boolean or a short string; found an array","path":"/metrics/pressure","schema_id":null,"ts":1800000000000,"topic":"raw","partition":0,"offset":10042,"payload":"eyJtZXRyaWNzIjp7InByZXNzdXJlIjpbMV19fQ=="}"#;
@@ -135,7 +136,8 @@ fn newest_first(log: &Log, before: Option<Offset>, limit: usize, filter: &Filter
             return Ok(page);
         }
         let start = end.saturating_sub(WINDOW).max(log.oldest());
-        for (offset, letter) in window(log, start, end)?.into_iter().rev() {
+        for (offset, entry) in window(log, start, end)?.into_iter().rev() {
+            let Entry::Letter(letter) = entry else { continue };
             if page.letters.len() == limit {
                 page.next = Some(offset + 1);
                 return Ok(page);
@@ -149,32 +151,17 @@ fn newest_first(log: &Log, before: Option<Offset>, limit: usize, filter: &Filter
     Ok(page)
 }
 
-/// The letters at the offsets from `start` to `end`, exclusive.
-fn window(log: &Log, start: Offset, end: Offset) -> Result<Vec<(Offset, DeadLetter)>, DeadLetterError> {
-    let mut letters = Vec::new();
+/// The entries at the offsets from `start` to `end`, exclusive.
+fn window(log: &Log, start: Offset, end: Offset) -> Result<Vec<(Offset, Entry)>, DeadLetterError> {
+    let mut entries = Vec::new();
     let mut from = start;
     while from < end {
         let part = read(log, from)?;
         let Some((last, _)) = part.last() else { break };
         from = last + 1;
-        letters.extend(part.into_iter().filter(|(offset, _)| *offset < end));
+        entries.extend(part.into_iter().filter(|(offset, _)| *offset < end));
     }
-    Ok(letters)
-}
-
-/// Letters stand in the order of their addresses, so a binary search finds one.
-fn find(log: &Log, address: Address) -> Result<Option<DeadLetter>, DeadLetterError> {
-    let (mut low, mut high) = (log.oldest(), log.durable());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let Some((_, letter)) = read(log, middle)?.into_iter().next() else { return Ok(None) };
-        match letter.address.cmp(&address) {
-            std::cmp::Ordering::Equal => return Ok(Some(letter)),
-            std::cmp::Ordering::Less => low = middle + 1,
-            std::cmp::Ordering::Greater => high = middle,
-        }
-    }
-    Ok(None)
+    Ok(entries)
 }
 
 fn shown(letter: &DeadLetter) -> Value {
@@ -190,7 +177,7 @@ fn shown(letter: &DeadLetter) -> Value {
         "reason": letter.reason.code(),
         "detail": detail,
         "path": letter.path,
-        "schema_id": null,
+        "schema_id": letter.schema.map(|schema| schema.schema_id),
         "ts": letter.received,
         "topic": Topic::Raw.name(),
         "partition": letter.address.partition,

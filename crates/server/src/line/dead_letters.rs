@@ -1,10 +1,12 @@
 //! The `dead-letter` topic: its batches, and the way back to them.
 //!
-//! The body of a batch is its letters one behind the other ([`DeadLetter::encode`]), so an offset of the topic numbers
-//! letters. Letters are derived from `raw` and stand in its order: the address of the last one says how far a partition
-//! had come, and deriving again after a crash writes none twice.
+//! The body of a batch is its entries one behind the other ([`Entry::encode`]): letters, and what became of letters that
+//! were tried again. An offset of the topic numbers entries. They are derived from `raw`, one batch from one batch, and
+//! stand in its order: the greatest address in the last batch says how far a partition had come, and deriving again after a
+//! crash writes none twice.
 
-use journal::{Append, Log};
+use journal::{Append, Frame, Log};
+use model::dead_letter::Entry;
 use model::wire::Short;
 use model::{Address, Batch, DeadLetter, Offset};
 
@@ -17,7 +19,7 @@ const READ_BYTES: usize = 1 << 20;
 /// The end of one partition's `dead-letter` log.
 pub struct DeadLetterWriter {
     log: Log,
-    /// The address of the last letter in the log.
+    /// The greatest address in the log.
     last: Option<Address>,
 }
 
@@ -36,22 +38,22 @@ impl DeadLetterWriter {
         let mut last = None;
         if log.end() > log.oldest() {
             // A read that starts within a batch gives that batch.
-            for (_, letter) in read(&log, log.end() - 1)? {
-                last = Some(letter.address);
+            for frame in log.read(log.end() - 1, READ_BYTES)? {
+                last = last.max(entries(&frame)?.iter().map(|(_, entry)| entry.address()).max());
             }
         }
         Ok(Self { log, last })
     }
 
-    /// Appends the letters that the log does not have yet.
-    pub fn append(&mut self, letters: &[DeadLetter]) -> Result<(), journal::Error> {
+    /// Appends the entries of one batch of `raw` that the log does not have yet.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), journal::Error> {
         let mut body = Vec::new();
         let mut count = 0;
-        for letter in letters.iter().filter(|letter| self.last.is_none_or(|last| letter.address > last)) {
-            letter.encode(&mut body);
+        for entry in entries.iter().filter(|entry| self.last.is_none_or(|last| entry.address() > last)) {
+            entry.encode(&mut body);
             count += 1;
         }
-        let Some(newest) = letters.iter().map(|letter| letter.address).max().filter(|_| count > 0) else {
+        let Some(newest) = entries.iter().map(Entry::address).max().filter(|_| count > 0) else {
             return Ok(());
         };
         match self.log.append(Batch::from_body(count, &body), None) {
@@ -63,23 +65,53 @@ impl DeadLetterWriter {
         Ok(())
     }
 
-    /// Makes every letter appended so far durable.
+    /// Makes every entry appended so far durable.
     pub fn sync(&self) -> Result<(), journal::Error> {
         self.log.sync()
     }
 }
 
-/// Letters from offset `from` of the topic on, each with its offset there: about a megabyte at a time, none at the end.
-pub fn read(log: &Log, from: Offset) -> Result<Vec<(Offset, DeadLetter)>, DeadLetterError> {
-    let mut letters = Vec::new();
+/// Entries from offset `from` of the topic on, each with its offset there: about a megabyte at a time, none at the end.
+pub fn read(log: &Log, from: Offset) -> Result<Vec<(Offset, Entry)>, DeadLetterError> {
+    let mut found = Vec::new();
     for frame in log.read(from, READ_BYTES)? {
-        let mut body = frame.batch.body();
-        for offset in frame.base..frame.base + u64::from(frame.batch.count()) {
-            let letter = DeadLetter::decode(&mut body).map_err(|short| DeadLetterError::Layout(offset, short))?;
-            if offset >= from {
-                letters.push((offset, letter));
+        found.extend(entries(&frame)?.into_iter().filter(|(offset, _)| *offset >= from));
+    }
+    Ok(found)
+}
+
+fn entries(frame: &Frame) -> Result<Vec<(Offset, Entry)>, DeadLetterError> {
+    let mut body = frame.batch.body();
+    let entry = |offset| {
+        let entry = Entry::decode(&mut body).map_err(|short| DeadLetterError::Layout(offset, short))?;
+        Ok((offset, entry))
+    };
+    (frame.base..frame.end()).map(entry).collect()
+}
+
+/// The letter with this address. Entries stand in the order of `raw` offsets, so a binary search finds it.
+pub fn find(log: &Log, address: Address) -> Result<Option<DeadLetter>, DeadLetterError> {
+    let (mut low, mut high) = (log.oldest(), log.durable());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let Some((_, entry)) = read(log, middle)?.into_iter().next() else { return Ok(None) };
+        if entry.address().offset < address.offset {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    let mut from = low;
+    loop {
+        let part = read(log, from)?;
+        let Some((last, _)) = part.last() else { return Ok(None) };
+        from = last + 1;
+        for (_, entry) in part {
+            match entry {
+                Entry::Letter(letter) if letter.address == address => return Ok(Some(letter)),
+                other if other.address().offset > address.offset => return Ok(None),
+                _ => {}
             }
         }
     }
-    Ok(letters)
 }

@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use model::dead_letter::Entry;
 use model::{Offset, Reason};
 use pipeline::Output;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -54,6 +55,7 @@ struct Ingested {
     events: Counter,
     free: Counter,
     rejected: Family<Rejection, Counter>,
+    replayed: Family<Tried, Counter>,
 }
 
 /// What is set when somebody asks.
@@ -97,6 +99,14 @@ struct Refusal {
 struct Rejection {
     reason: &'static str,
 }
+
+/// A dead letter that was tried again: a reason's code, or [`PASSED`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct Tried {
+    outcome: &'static str,
+}
+
+const PASSED: &str = "passed";
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Log {
@@ -161,8 +171,16 @@ impl Metrics {
         self.ingested.duplicates.inc_by(counts.duplicates);
         self.ingested.events.inc_by(counts.events);
         self.ingested.free.inc_by(counts.free);
-        for letter in &output.dead {
-            self.ingested.rejected.get_or_create(&Rejection { reason: letter.reason.code() }).inc();
+        for entry in &output.dead {
+            match entry {
+                Entry::Letter(letter) => {
+                    self.ingested.rejected.get_or_create(&Rejection { reason: letter.reason.code() }).inc();
+                }
+                Entry::Replayed(replayed) => {
+                    let outcome = replayed.rejected.as_ref().map_or(PASSED, |rejection| rejection.reason.code());
+                    self.ingested.replayed.get_or_create(&Tried { outcome }).inc();
+                }
+            }
         }
     }
 
@@ -203,6 +221,9 @@ impl Ingested {
         registry.register("messages_duplicate", "Re-sends recognised and dropped", ingested.duplicates.clone());
         registry.register("events", "Events among the accepted", ingested.events.clone());
         registry.register("free_payloads", "Payloads of free topics", ingested.free.clone());
+        drop(ingested.replayed.get_or_create(&Tried { outcome: PASSED }));
+        let text = "Dead letters tried again, by outcome: passed, or the reason of the rejection";
+        registry.register("dead_letters_replayed", text, ingested.replayed.clone());
         registry.register("messages_rejected", "Dead letters, by reason", ingested.rejected.clone());
         ingested
     }

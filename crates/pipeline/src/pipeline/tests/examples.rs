@@ -121,7 +121,7 @@ fn limits_hold() {
         let mut output = Output::default();
         let mut pipeline = pipeline(UnknownFields::Drop);
         process(&mut pipeline, &batch(RECEIVED, &[], &[(key(0), payload.into_bytes())]), &mut output);
-        output.dead.first().map(|letter| letter.reason.code())
+        letters(&output).next().map(|letter| letter.reason.code())
     };
     let metrics = |count: usize| {
         let metrics: Vec<_> = (0..count).map(|n| format!("\"m{n}\":1")).collect();
@@ -183,7 +183,7 @@ fn a_class_has_its_rules_from_their_batch_on() {
     let rules = Box::new(model::ClassRules { unknown_fields: UnknownFields::Reject, ..Default::default() });
     let control = Control::Class { tenant: TenantId::from_bytes([1; 16]), class: class("pump"), rules };
     process(&mut pipeline, &batch(RECEIVED, &[control], &[message]), &mut output);
-    assert_eq!(output.dead[0].reason, Reason::UnknownField);
+    assert_eq!(letters(&output).next().expect("a letter").reason, Reason::UnknownField);
 }
 
 #[test]
@@ -271,11 +271,11 @@ fn kinds_formats_and_flags_that_are_no_readings() {
         (key(9), payload()),
     ];
     process(&mut pipeline, &batch(RECEIVED, &[bind(1, topic)], &payloads), &mut output);
-    let reasons: Vec<_> = output.dead.iter().map(|letter| letter.reason.code()).collect();
+    let reasons: Vec<_> = letters(&output).map(|letter| letter.reason.code()).collect();
     assert_eq!(reasons, ["quarantined", "format-unsupported", "format-unsupported", "poison"]);
     assert_eq!(output.counts, Counts { messages: 4, rejected: 4, free: 1, ..Counts::default() });
     assert_eq!(output.defects, [Defect::Unbound { index: DeviceIndex(9), offset: 5 }]);
-    assert_eq!(output.dead[0].source, device(1, "pump"));
+    assert_eq!(letters(&output).next().expect("a letter").source, device(1, "pump"));
 }
 
 #[test]

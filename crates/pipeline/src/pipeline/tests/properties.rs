@@ -28,9 +28,9 @@ fn batches() -> impl Strategy<Value = Traffic> {
 
 /// Everything about an output that another stage can see. Columns at a row's end that have no values are not.
 fn seen(output: &Output) -> String {
-    let Output { bindings, rows, dead, controls, defects, counts, .. } = output;
+    let Output { bindings, rows, dead, flagged, controls, defects, counts, .. } = output;
     let tables: Vec<_> = rows.iter().map(|rows| (&rows.layout, rows.received)).collect();
-    format!("{bindings:?} {tables:?} {:?} {dead:?} {controls:?} {defects:?} {counts:?}", lines(output))
+    format!("{bindings:?} {tables:?} {:?} {dead:?} {flagged:?} {controls:?} {defects:?} {counts:?}", lines(output))
 }
 
 fn bindings() -> Vec<Control> {

@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use journal::inspect::{self, DumpedFrame};
 use journal::{Frame, Topic};
-use model::{BatchView, Control, DeadLetter, DeviceIndex, Offset, Partition, Source};
+use model::dead_letter::{Entry, Replayed};
+use model::{BatchView, Control, DeviceIndex, Offset, Partition, Source};
 use serde_json::{Value, json};
 
 use super::Place;
@@ -95,8 +96,13 @@ impl Reader {
     fn dead_letters(&mut self, frame: &Frame) {
         let mut body = frame.batch.body();
         for offset in frame.base..frame.end() {
-            let Ok(letter) = DeadLetter::decode(&mut body) else {
-                return self.print(offset, json!({"unreadable": "the letter's parts do not add up"}), None);
+            let letter = match Entry::decode(&mut body) {
+                Ok(Entry::Letter(letter)) => letter,
+                Ok(Entry::Replayed(replayed)) => {
+                    self.print(offset, replayed_document(&replayed), None);
+                    continue;
+                }
+                Err(_) => return self.print(offset, json!({"unreadable": "the entry's parts do not add up"}), None),
             };
             let document = json!({
                 "id": letter.address.to_string(), "device_id": letter.source.device(), "reason": letter.reason.code(),
@@ -139,6 +145,19 @@ impl Reader {
         };
         output::line(format!("{offset} {} {payload}", fields.collect::<Vec<_>>().join(" ")).trim_end());
     }
+}
+
+fn replayed_document(replayed: &Replayed) -> Value {
+    let mut document = json!({
+        "replayed": replayed.origin.to_string(), "at": replayed.address.to_string(), "time": times::iso(replayed.at),
+        "passed": replayed.rejected.is_none(),
+    });
+    if let Some(rejection) = &replayed.rejected {
+        document["reason"] = rejection.reason.code().into();
+        document["detail"] = rejection.detail.as_str().into();
+        document["path"] = rejection.path.as_str().into();
+    }
+    document
 }
 
 fn binding_document(index: DeviceIndex, source: &Source) -> Value {
