@@ -46,23 +46,26 @@ pub struct CanonicalUnit {
     pub from: Vec<(String, Conversion)>,
 }
 
-/// `(value + before) × multiply ÷ divide`, in IEEE doubles and in this order; a step that would change nothing is left
-/// out.
+/// `(value + before) × multiply ÷ divide + after`, in IEEE doubles and in this order; a step that would change nothing is
+/// left out. Only one of `before` and `after` is used, whichever is the shorter number: −32 on the way from °F to °C, 32
+/// on the way back.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Conversion {
     pub before: f64,
     pub multiply: f64,
     pub divide: f64,
+    #[serde(default)]
+    pub after: f64,
 }
 
 impl Conversion {
     /// Changes nothing.
-    pub const NONE: Self = Self { before: 0.0, multiply: 1.0, divide: 1.0 };
+    pub const NONE: Self = Self { before: 0.0, multiply: 1.0, divide: 1.0, after: 0.0 };
 
     /// The value in the canonical unit.
     #[inline]
     pub fn apply(&self, value: f64) -> f64 {
-        (value + self.before) * self.multiply / self.divide
+        (value + self.before) * self.multiply / self.divide + self.after
     }
 }
 

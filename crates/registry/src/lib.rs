@@ -16,6 +16,7 @@ mod registry;
 mod resource;
 pub mod schema;
 mod secret;
+pub mod units;
 
 pub use cache::{Cached, DeviceAuth, KeyAuth};
 pub use change::Change;
