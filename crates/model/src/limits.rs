@@ -165,6 +165,8 @@ pub const SCHEMA_NODES_MAX: usize = 100_000;
 pub const SCHEMA_DEFAULT_BYTES_MAX: usize = 4 << 10;
 /// A regular expression in a schema; all of a schema's together take at most 16 times this.
 pub const SCHEMA_PATTERN_BYTES_MAX: usize = 1 << 10;
+/// A subject's name: clients make it of a topic's and a record's.
+pub const SCHEMA_SUBJECT_BYTES_MAX: usize = TOPIC_BYTES_MAX;
 /// Versions of one subject.
 pub const SCHEMA_VERSIONS_MAX: usize = 1_000;
 /// Schemas (texts) of one tenant.

@@ -7,7 +7,7 @@ mod sqlite;
 
 use crate::{Error, Result};
 use sqlite::Sqlite;
-pub(crate) use sqlite::{Admitted, Candidate, StoredRetention};
+pub(crate) use sqlite::{Admitted, Candidate, NewVersion, StoredRetention};
 
 /// An open database.
 #[derive(Debug)]

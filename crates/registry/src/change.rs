@@ -15,6 +15,8 @@ pub enum Change {
     Key(KeyId),
     /// Its settings changed or it was deleted.
     Class(TenantId, Arc<str>),
+    /// A schema of the tenant was registered or deleted. It ends no session.
+    Schema(TenantId),
     /// Its limits changed, or it was deleted and everything of it is revoked.
     Tenant(TenantId),
 }

@@ -1,8 +1,12 @@
 //! What can go wrong here, and what to do about it.
 
+mod schema;
+
 use std::fmt;
 
 use model::ErrorKind;
+
+pub use schema::SchemaError;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -24,6 +28,9 @@ pub enum Error {
     /// Who asks may not.
     #[error("{0}")]
     Denied(Denial),
+    /// A schema.
+    #[error(transparent)]
+    Schema(#[from] Box<SchemaError>),
     /// The configuration's `registry.url`.
     #[error("registry.url `{url}` {why}: use for example sqlite:./tidewater-data/registry.db")]
     Url { url: String, why: &'static str },
@@ -41,6 +48,12 @@ pub enum Error {
     /// A task of ours ended before its work was done.
     #[error("the registry's work was cut short: {0}")]
     Cut(String),
+}
+
+impl From<SchemaError> for Error {
+    fn from(error: SchemaError) -> Self {
+        Self::Schema(Box::new(error))
+    }
 }
 
 /// Why someone may not.
@@ -74,6 +87,7 @@ pub enum Resource {
     Key,
     Class,
     Device,
+    Schema,
 }
 
 impl Resource {
@@ -83,6 +97,7 @@ impl Resource {
             Self::Key => "key",
             Self::Class => "class",
             Self::Device => "device",
+            Self::Schema => "schema",
         }
     }
 
@@ -92,6 +107,7 @@ impl Resource {
             Self::Key => "keys",
             Self::Class => "classes",
             Self::Device => "devices",
+            Self::Schema => "schemas",
         }
     }
 }
@@ -127,6 +143,7 @@ impl Error {
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Limit { .. } => ErrorKind::Limited,
             Self::Denied(_) => ErrorKind::Denied,
+            Self::Schema(error) => error.kind(),
             Self::Open { .. } | Self::Deliver(_) => ErrorKind::Unavailable,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Database(error) => database_kind(error),
@@ -136,7 +153,7 @@ impl Error {
 
     /// A stable word for programs; problem documents carry it.
     pub fn code(&self) -> &'static str {
-        use Resource::{Class, Device, Key, Tenant};
+        use Resource::{Class, Device, Key, Schema, Tenant};
         match self {
             Self::Invalid { .. } => "invalid-value",
             Self::NotFound { what, .. } => match what {
@@ -144,19 +161,23 @@ impl Error {
                 Key => "key-unknown",
                 Class => "class-unknown",
                 Device => "device-unknown",
+                Schema => "schema-unknown",
             },
             Self::Conflict { what, .. } => match what {
                 Tenant => "tenant-conflict",
                 Key => "key-conflict",
                 Class => "class-conflict",
                 Device => "device-conflict",
+                Schema => "schema-conflict",
             },
             Self::Limit { what, .. } => match what {
                 Tenant => "tenant-limit",
                 Key => "key-limit",
                 Class => "class-limit",
                 Device => "device-limit",
+                Schema => "schema-limit",
             },
+            Self::Schema(error) => error.code(),
             Self::Denied(Denial::Credential) => "credential-invalid",
             Self::Denied(Denial::Inactive) => "device-inactive",
             Self::Denied(Denial::Unknown) => "device-unknown",

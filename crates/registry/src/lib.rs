@@ -20,12 +20,16 @@ pub mod units;
 
 pub use cache::{Cached, DeviceAuth, KeyAuth};
 pub use change::Change;
-pub use error::{Denial, Error, Resource, Result};
-pub use registry::{Bootstrap, Created, NewKey, Registry, Rotated};
+pub use error::{Denial, Error, Resource, Result, SchemaError};
+pub use registry::{Bootstrap, Compatible, Created, NewKey, Registered, Registry, Rotated};
 pub use resource::class::{Class, ClassLimits, ClassSettings, Durability, Retention};
 pub use resource::device::{DEFAULT_CLASS, Device, DeviceFilter, DeviceSettings, NewDevice, Status};
 pub use resource::duration_text;
 pub use resource::key::{ApiKey, KeySettings, Right, Rights};
+pub use resource::schema::{
+    Compatibility, Deleted, Judge, LANGUAGES, NewSchema, SchemaConfig, SchemaMajor, SchemaMode, SchemaPlace,
+    SchemaReference, SchemaText, SchemaVersion, VersionRef, language_from_name, language_name,
+};
 pub use resource::tenant::{DEFAULT_TENANT, DEV_TENANT, Tenant, TenantLimits, TenantRef, TenantSettings};
 pub use resource::{Page, Paging, Patch};
 pub use secret::{Secret, SecretKind};

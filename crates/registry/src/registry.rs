@@ -5,6 +5,7 @@ mod classes;
 mod devices;
 mod keys;
 mod maintenance;
+mod schemas;
 mod tenants;
 
 use std::future::Future;
@@ -23,8 +24,11 @@ use crate::resource::tenant::{DEFAULT_TENANT, DEV_TENANT, Tenant, TenantLimits, 
 use crate::secret::{Secret, SecretKind};
 use crate::{Error, Result};
 
+use schemas::Schemas;
+
 pub use devices::{Created, Rotated};
 pub use keys::NewKey;
+pub use schemas::{Compatible, Registered};
 
 /// Changes that a receiver may be behind; past it, it takes it that everything changed.
 const CHANGES_MAX: usize = 4096;
@@ -41,6 +45,7 @@ struct Inner {
     backend: Backend,
     cache: Cache,
     presence: Presence,
+    schemas: Schemas,
     changes: broadcast::Sender<Change>,
     clock: Clock,
 }
@@ -60,7 +65,14 @@ impl Registry {
         let backend = Backend::open(url).await?;
         let (changes, _) = broadcast::channel(CHANGES_MAX);
         let cache = Cache::new(clock.clone());
-        Ok(Self(Arc::new(Inner { backend, cache, presence: Presence::default(), changes, clock })))
+        Ok(Self(Arc::new(Inner {
+            backend,
+            cache,
+            presence: Presence::default(),
+            schemas: Schemas::default(),
+            changes,
+            clock,
+        })))
     }
 
     /// Sees to it that the built-in tenants exist and that somebody may administrate: as long as the default tenant

@@ -7,6 +7,7 @@ pub mod class;
 pub mod device;
 pub mod duration_text;
 pub mod key;
+pub mod schema;
 pub mod tenant;
 
 use model::limits::{LIST_ROWS_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};

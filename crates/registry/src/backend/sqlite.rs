@@ -8,6 +8,7 @@ mod devices;
 mod identities;
 mod keys;
 mod registration;
+mod schemas;
 mod tenants;
 
 use std::fs::OpenOptions;
@@ -27,15 +28,17 @@ use crate::{Error, Result};
 
 pub(crate) use classes::StoredRetention;
 pub(crate) use registration::{Admitted, Candidate};
+pub(crate) use schemas::NewVersion;
 
 /// Reads at once. They take microseconds; more threads than this would only take the cores from ingest.
 const READERS_MAX: u32 = 4;
 /// How long a statement waits for a lock or a connection before it fails as unavailable.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "registry", include_str!("../../migrations/0001_registry.sql")),
     (2, "devices by id", include_str!("../../migrations/0002_devices_by_id.sql")),
+    (3, "schemas", include_str!("../../migrations/0003_schemas.sql")),
 ];
 
 type Transaction<'a> = sqlx::Transaction<'a, sqlx::Sqlite>;
@@ -131,6 +134,11 @@ fn optional_id(row: &SqliteRow, column: &str, what: Resource) -> Result<Option<U
 fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str, what: Resource) -> Result<T> {
     let text: String = row.try_get(column)?;
     serde_json::from_str(&text).map_err(|error| damaged(what, column, error))
+}
+
+fn optional_json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str, what: Resource) -> Result<Option<T>> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| damaged(what, column, error))
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> String {

@@ -2,6 +2,7 @@
 
 mod devices;
 mod keys;
+mod schemas;
 mod tenants;
 
 /// Runs every case on the backend that `$open` opens.
@@ -56,5 +57,15 @@ on_every_backend! {
         a_rotated_token_ends_after_its_overlap,
         last_seen_is_written_in_batches_and_never_goes_back,
         a_deleted_tenant_revokes_everything,
+    },
+    schemas::{
+        the_same_text_has_one_id,
+        a_deletion_is_soft_and_then_permanent,
+        what_is_in_use_stays,
+        references_hold_what_they_name,
+        modes_hold,
+        settings_are_merged,
+        records_are_told_to_the_pipeline,
+        many_at_once_get_ids_of_their_own,
     },
 }

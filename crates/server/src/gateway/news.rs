@@ -66,6 +66,7 @@ impl EventLoop {
                     |connection| matches!(&connection.stage, Stage::Open(identity) if identity.tenant() == *tenant),
                 );
             }
+            Some(Change::Schema(_)) => {}
             None => {
                 self.forget_devices();
                 self.close_all(Reason::ADMINISTRATIVE_ACTION, |_| true);
