@@ -46,6 +46,7 @@ impl Api {
             store,
             intake: line.intake.clone(),
             dead_letters: line.dead_letters.clone(),
+            ledger: line.ledger.clone(),
             normalized: line.normalized.clone(),
         });
         let router = crate::http::routes::router(super::routes(), app);
