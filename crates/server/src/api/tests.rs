@@ -15,6 +15,7 @@ use crate::line::Line;
 
 mod devices;
 mod keys;
+mod schemas;
 
 /// A router on a registry of its own: the operator's key, and the tenant `acme` with an admin key.
 pub(crate) struct Api {
