@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use model::batch::Group;
 use model::wire::Short;
 use model::{
-    Address, BatchView, Control, DeviceIndex, Format, GroupFlags, Offset, Partition, PayloadKind, Reason, Replay,
-    Source, limits,
+    BatchView, Control, DeviceIndex, Format, GroupFlags, Offset, Partition, PayloadKind, Reason, Source, limits,
 };
 
 use crate::binary::{self, Cbor, MessagePack};
@@ -50,8 +49,6 @@ struct Work {
     accept: accept::Scratch,
     /// Tables with open rows in this batch.
     open_tables: Vec<u32>,
-    /// Entries that the batch had before the current payload.
-    dead_before: usize,
 }
 
 /// One payload and all that is known about it.
@@ -60,8 +57,6 @@ struct Payload<'a> {
     bytes: &'a [u8],
     offset: Offset,
     group: &'a GroupFacts,
-    /// The dead letter that is tried again with it.
-    origin: Option<Address>,
 }
 
 /// What the payloads of a group have in common.
@@ -96,11 +91,6 @@ impl Pipeline {
             #[cfg(test)]
             poison: None,
         }
-    }
-
-    /// A pipeline under the same plan that has seen nothing: to try out what would become of messages.
-    pub fn without_state(&self) -> Self {
-        Self::new(self.partition, self.plan.clone())
     }
 
     pub fn partition(&self) -> Partition {
@@ -200,18 +190,10 @@ impl Pipeline {
             return;
         }
         let facts = GroupFacts { device: key.device, route, kind: key.kind, format: key.format, received };
-        let replayed = key.flags.contains(GroupFlags::REPLAYED);
-        let payload = |(offset, mut bytes)| {
-            let replay = if replayed { Replay::decode(&mut bytes).ok() } else { None };
-            Payload { bytes, offset, group: &facts, origin: replay.map(|replay| replay.origin) }
-        };
+        let payload = |(offset, bytes)| Payload { bytes, offset, group: &facts };
         let mut payloads = (first..).zip(group.payloads()).map(payload);
         if key.flags.contains(GroupFlags::QUARANTINED) {
-            for payload in payloads {
-                self.work.dead_before = output.dead.len();
-                self.reject_payload(&payload, Reason::Quarantined, String::new(), output);
-                self.conclude(&payload, 1, output);
-            }
+            payloads.for_each(|payload| self.reject_payload(&payload, Reason::Quarantined, String::new(), output));
             return;
         }
         let mut current = None;
@@ -242,21 +224,15 @@ impl Pipeline {
                 },
             };
             *current = Some(payload);
-            let mut messages = 1;
-            if *stage == Stage::Reading {
-                self.work.dead_before = output.dead.len();
-                if self.read(&payload, output) {
-                    *stage = Stage::Accepting(0);
-                }
+            if *stage == Stage::Reading && self.read(&payload, output) {
+                *stage = Stage::Accepting(0);
             }
             if let Stage::Accepting(first) = *stage {
-                messages = self.work.drafts.messages.len();
-                for number in first..messages {
+                for number in first..self.work.drafts.messages.len() {
                     *stage = Stage::Accepting(number);
                     self.accept(&payload, number, output);
                 }
             }
-            self.conclude(&payload, messages, output);
             *stage = Stage::Reading;
             *current = None;
         }

@@ -15,7 +15,6 @@ pub mod dead_letters;
 pub mod classes;
 pub mod devices;
 pub mod keys;
-pub mod schemas;
 pub mod tenants;
 
 pub mod console;
@@ -34,7 +33,6 @@ pub fn routes() -> Vec<Route> {
         dead_letters::routes(),
         devices::routes(),
         classes::routes(),
-        schemas::routes(),
         keys::routes(),
         tenants::routes(),
         openapi::routes(),

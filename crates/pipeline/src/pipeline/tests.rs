@@ -10,7 +10,6 @@ use crate::plan::ClassPlan;
 
 mod examples;
 mod properties;
-mod replays;
 
 pub const RECEIVED: i64 = 1_700_000_000_000;
 
