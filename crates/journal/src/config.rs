@@ -24,8 +24,9 @@ pub struct JournalConfig {
     /// What [`crate::Log::trim`] leaves at least: whichever of size and age is less.
     pub retention_bytes: u64,
     pub retention_age: Duration,
-    /// What trimming `dead-letter` leaves, whatever its age.
+    /// What trimming `dead-letter` leaves at least: whichever of size and age is less.
     pub dead_letter_bytes: u64,
+    pub dead_letter_age: Duration,
 }
 
 impl JournalConfig {
@@ -40,6 +41,7 @@ impl JournalConfig {
             retention_bytes: limits::RETENTION_BYTES,
             retention_age: limits::RETENTION_AGE,
             dead_letter_bytes: limits::DEAD_LETTER_BYTES,
+            dead_letter_age: limits::DEAD_LETTER_AGE,
         }
     }
 
@@ -49,7 +51,7 @@ impl JournalConfig {
 
     pub(crate) fn retention(&self, topic: Topic) -> Retention {
         match topic {
-            Topic::DeadLetter => Retention { bytes: self.dead_letter_bytes, age: Duration::MAX },
+            Topic::DeadLetter => Retention { bytes: self.dead_letter_bytes, age: self.dead_letter_age },
             _ => Retention { bytes: self.retention_bytes, age: self.retention_age },
         }
     }

@@ -115,6 +115,15 @@ pub const RETENTION_BYTES: u64 = 10 << 30;
 pub const RETENTION_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Dead letters kept per data directory; the oldest go first.
 pub const DEAD_LETTER_BYTES: u64 = 1 << 30;
+/// Age up to which dead letters are kept: time to notice, to mend a schema and to replay.
+pub const DEAD_LETTER_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What a dead letter counts against its tenant's quota beside its payload: about what is stored of it.
+pub const DEAD_LETTER_OVERHEAD_BYTES: u64 = 200;
+/// Dead letters whose tries are known at once, some 80 MB of memory; of older ones it is forgotten that they were tried.
+pub const LETTERS_TRIED_MAX: usize = 1_000_000;
+/// Dead letters that one request replays, and bytes of their payloads; a cursor goes on from there.
+pub const REPLAY_LETTERS_MAX: usize = 10_000;
+pub const REPLAY_LETTER_BYTES_MAX: usize = 32 << 20;
 
 /// Rows in one page of the head: small classes stay small, large ones take many.
 pub const HEAD_PAGE_ROWS: usize = 4096;

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use model::batch::Group;
 use model::wire::Short;
 use model::{
-    BatchView, Control, DeviceIndex, Format, GroupFlags, Offset, Partition, PayloadKind, Reason, Source, limits,
+    Address, BatchView, Control, DeviceIndex, Format, GroupFlags, Offset, Partition, PayloadKind, Reason, Replay,
+    Source, limits,
 };
 
 use crate::binary::{self, Cbor, MessagePack};
@@ -49,6 +50,8 @@ struct Work {
     accept: accept::Scratch,
     /// Tables with open rows in this batch.
     open_tables: Vec<u32>,
+    /// Entries that the batch had before the current payload.
+    dead_before: usize,
 }
 
 /// One payload and all that is known about it.
@@ -57,6 +60,8 @@ struct Payload<'a> {
     bytes: &'a [u8],
     offset: Offset,
     group: &'a GroupFacts,
+    /// The dead letter that is tried again with it.
+    origin: Option<Address>,
 }
 
 /// What the payloads of a group have in common.
@@ -91,6 +96,11 @@ impl Pipeline {
             #[cfg(test)]
             poison: None,
         }
+    }
+
+    /// A pipeline under the same plan that has seen nothing: to try out what would become of messages.
+    pub fn without_state(&self) -> Self {
+        Self::new(self.partition, self.plan.clone())
     }
 
     pub fn partition(&self) -> Partition {
@@ -190,10 +200,18 @@ impl Pipeline {
             return;
         }
         let facts = GroupFacts { device: key.device, route, kind: key.kind, format: key.format, received };
-        let payload = |(offset, bytes)| Payload { bytes, offset, group: &facts };
+        let replayed = key.flags.contains(GroupFlags::REPLAYED);
+        let payload = |(offset, mut bytes)| {
+            let replay = if replayed { Replay::decode(&mut bytes).ok() } else { None };
+            Payload { bytes, offset, group: &facts, origin: replay.map(|replay| replay.origin) }
+        };
         let mut payloads = (first..).zip(group.payloads()).map(payload);
         if key.flags.contains(GroupFlags::QUARANTINED) {
-            payloads.for_each(|payload| self.reject_payload(&payload, Reason::Quarantined, String::new(), output));
+            for payload in payloads {
+                self.work.dead_before = output.dead.len();
+                self.reject_payload(&payload, Reason::Quarantined, String::new(), output);
+                self.conclude(&payload, 1, output);
+            }
             return;
         }
         let mut current = None;
@@ -224,15 +242,21 @@ impl Pipeline {
                 },
             };
             *current = Some(payload);
-            if *stage == Stage::Reading && self.read(&payload, output) {
-                *stage = Stage::Accepting(0);
+            let mut messages = 1;
+            if *stage == Stage::Reading {
+                self.work.dead_before = output.dead.len();
+                if self.read(&payload, output) {
+                    *stage = Stage::Accepting(0);
+                }
             }
             if let Stage::Accepting(first) = *stage {
-                for number in first..self.work.drafts.messages.len() {
+                messages = self.work.drafts.messages.len();
+                for number in first..messages {
                     *stage = Stage::Accepting(number);
                     self.accept(&payload, number, output);
                 }
             }
+            self.conclude(&payload, messages, output);
             *stage = Stage::Reading;
             *current = None;
         }

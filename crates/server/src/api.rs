@@ -15,6 +15,7 @@ pub mod dead_letters;
 pub mod classes;
 pub mod devices;
 pub mod keys;
+pub mod schemas;
 pub mod tenants;
 
 pub mod console;
@@ -33,6 +34,7 @@ pub fn routes() -> Vec<Route> {
         dead_letters::routes(),
         devices::routes(),
         classes::routes(),
+        schemas::routes(),
         keys::routes(),
         tenants::routes(),
         openapi::routes(),

@@ -89,6 +89,10 @@ section! {
         retention: Duration = limits::RETENTION_AGE,
         /// Size up to which they are kept, whichever is less.
         retention_bytes: Size = Size(limits::RETENTION_BYTES),
+        /// Age up to which dead letters are kept.
+        dead_letter_retention: Duration = limits::DEAD_LETTER_AGE,
+        /// Size up to which they are kept, whichever is less.
+        dead_letter_bytes: Size = Size(limits::DEAD_LETTER_BYTES),
     }
 }
 

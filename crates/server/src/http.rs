@@ -29,6 +29,7 @@ use store::Store;
 use tokio::sync::Semaphore;
 
 use crate::line::intake::Intake;
+use crate::line::ledger::Ledger;
 use crate::line::normalized::NormalizedTopic;
 use crate::operations::Metrics;
 
@@ -56,6 +57,8 @@ pub struct Parts {
     pub intake: Intake,
     /// The `dead-letter` topic.
     pub dead_letters: Log,
+    /// What is known of it.
+    pub ledger: Arc<Ledger>,
     /// The `normalized` topic.
     pub normalized: Arc<NormalizedTopic>,
 }

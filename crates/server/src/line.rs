@@ -9,6 +9,7 @@ pub mod device_table;
 pub mod ingest;
 pub mod intake;
 pub mod keeper;
+pub mod ledger;
 pub mod normalized;
 pub mod overload;
 pub mod raw_log;
@@ -30,6 +31,7 @@ use device_table::DeviceTable;
 use ingest::{Ingest, IngestError, IngestParts};
 use intake::{Intake, IntakeThread};
 use keeper::{Keeper, KeeperHandle};
+use ledger::{Ledger, LedgerThread};
 use normalized::NormalizedTopic;
 use overload::Overload;
 use raw_log::RawLog;
@@ -56,6 +58,7 @@ pub struct LineParts {
 pub struct Line {
     pub raw: Arc<RawLog>,
     pub dead_letters: Log,
+    pub ledger: Arc<Ledger>,
     pub normalized: Arc<NormalizedTopic>,
     pub intake: Intake,
     pub overload: Arc<Overload>,
@@ -67,6 +70,7 @@ struct Threads {
     store: Store,
     stop: Arc<AtomicBool>,
     intake: IntakeThread,
+    ledger: LedgerThread,
     ingest: JoinHandle<KeeperHandle>,
 }
 
@@ -88,6 +92,8 @@ impl Line {
         let LineParts { journal, store, disk, dir, snapshots, metrics, clock } = parts;
         let raw = journal.log(Topic::Raw, PARTITION)?;
         let dead_letters = journal.log(Topic::DeadLetter, PARTITION)?;
+        let age_max = journal.config().dead_letter_age;
+        let (ledger, ledger_thread) = Ledger::start(dead_letters.clone(), clock.clone(), age_max)?;
         let normalized = Arc::new(NormalizedTopic::new(journal.log(Topic::Normalized, PARTITION)?));
         let snapshots = Arc::new(Snapshots::open(disk.clone(), &snapshots, PARTITION)?);
         let devices = Arc::new(DeviceTable::default());
@@ -119,14 +125,14 @@ impl Line {
         let (intake, intake_thread) = Intake::start(raw.clone(), overload.clone(), clock)?;
         let stop = Arc::new(AtomicBool::new(false));
         let ingest = start_ingest(ingest, stop.clone(), keeper)?;
-        let threads = Threads { journal, store, stop, intake: intake_thread, ingest };
-        Ok((Self { raw, dead_letters, normalized, intake, overload, threads }, held))
+        let threads = Threads { journal, store, stop, intake: intake_thread, ledger: ledger_thread, ingest };
+        Ok((Self { raw, dead_letters, ledger, normalized, intake, overload, threads }, held))
     }
 
     /// Ends the line without losing what was acknowledged: no new input, the last batches become rows, the rows become
     /// blocks, the logs close.
     pub fn stop(self) {
-        let Threads { journal, store, stop, intake, ingest } = self.threads;
+        let Threads { journal, store, stop, intake, ledger, ingest } = self.threads;
         intake.stop();
         stop.store(true, Ordering::Release);
         match ingest.join() {
@@ -138,6 +144,7 @@ impl Line {
             }
             Err(_) => tracing::error!("the ingest thread panicked; the next start derives its rows again"),
         }
+        ledger.stop();
         journal.close();
     }
 }

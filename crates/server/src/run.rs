@@ -111,6 +111,7 @@ impl Server {
             store: store.clone(),
             intake: line.intake.clone(),
             dead_letters: line.dead_letters.clone(),
+            ledger: line.ledger.clone(),
             normalized: line.normalized.clone(),
         });
         let (listener, operations_listener) = (listeners.http.try_into()?, listeners.operations.try_into()?);
@@ -208,6 +209,8 @@ fn open_journal(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clo
     let journal_config = JournalConfig {
         retention_age: config.journal.retention,
         retention_bytes: config.journal.retention_bytes.0,
+        dead_letter_age: config.journal.dead_letter_retention,
+        dead_letter_bytes: config.journal.dead_letter_bytes.0,
         ..JournalConfig::new(dir)
     };
     if config.journal.url == JournalUrl::Memory {

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::batch::Group;
-use model::dead_letter::Entry;
-use model::{Address, DeadLetter, Offset, PayloadKind, Reason, Source, TenantId};
+use model::dead_letter::{Entry, Rejection};
+use model::{Address, DeadLetter, Offset, PayloadKind, Reason, Replayed, Source, TenantId};
 
 use super::{Payload, Pipeline, Stage};
 use crate::draft::Fault;
@@ -43,6 +43,29 @@ impl Pipeline {
         }));
     }
 
+    /// Says what became of a payload that is tried again. What was rejected of a single message is said there; messages of
+    /// an array that are rejected are letters of their own.
+    pub(super) fn conclude(&self, payload: &Payload<'_>, messages: usize, output: &mut Output) {
+        let Some(origin) = payload.origin else { return };
+        let source = self.source(payload.group.device).expect("only payloads of bound indices get here");
+        let again = output.dead[self.work.dead_before..].last().and_then(Entry::letter).filter(|_| messages == 1);
+        let rejected = again.map(|letter| {
+            let (path, detail) = (letter.path.clone(), letter.detail.clone());
+            Rejection { reason: letter.reason, path, detail }
+        });
+        if rejected.is_some() {
+            output.dead.pop();
+        }
+        output.dead.push(Entry::Replayed(Replayed {
+            origin,
+            address: Address { partition: self.partition, offset: payload.offset, index: 0 },
+            tenant: source.tenant(),
+            bytes: payload.bytes.len() as u32,
+            at: payload.group.received,
+            rejected,
+        }));
+    }
+
     /// Makes the message that panicked a dead letter and sets out to go on behind it.
     pub(super) fn isolate(&mut self, current: &mut Option<Payload<'_>>, stage: &mut Stage, output: &mut Output) {
         let payload = current.expect("a panic comes from a payload");
@@ -55,7 +78,10 @@ impl Pipeline {
         let fault = Fault { reason: Reason::Poison, path: String::new(), detail: String::new() };
         self.reject(&payload, index, bytes, fault, output);
         match stage {
-            Stage::Reading => *current = None,
+            Stage::Reading => {
+                *current = None;
+                self.conclude(&payload, 1, output);
+            }
             Stage::Accepting(number) => *number += 1,
         }
     }

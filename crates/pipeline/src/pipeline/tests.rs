@@ -10,6 +10,7 @@ use crate::plan::ClassPlan;
 
 mod examples;
 mod properties;
+mod replays;
 
 pub const RECEIVED: i64 = 1_700_000_000_000;
 

@@ -22,6 +22,7 @@ use crate::error::SchemaError;
 use crate::resource::schema::{
     Deleted, NewSchema, SchemaMajor, SchemaPlace, SchemaText, SchemaVersion, VersionRef, checked_subject,
 };
+use crate::schema::Schema;
 use crate::{Error, Result};
 
 pub use compatibility::Compatible;
@@ -184,6 +185,12 @@ impl Registry {
         Ok(formatted.unwrap_or_else(|| text.text.clone()))
     }
 
+    /// What a schema means for messages, without registering it.
+    pub async fn explain_schema(&self, tenant: TenantId, new: NewSchema) -> Result<Verdict> {
+        let schema = self.0.understood(tenant, new, false, Deleted::Without).await?.schema;
+        parsed::blocking(move || verdict(&schema)).await
+    }
+
     /// The majors of the tenant, or of one subject, that have versions which are not deleted.
     pub async fn schema_majors(&self, tenant: TenantId, subject: Option<&str>) -> Result<Vec<SchemaMajor>> {
         let mut places = match subject {
@@ -237,18 +244,19 @@ impl Inner {
         }
         let text = on!(self.backend, db => db.schema_text(tenant, id))?;
         let verdict = match self.parsed(tenant, &text).await {
-            Ok(schema) => {
-                parsed::blocking(move || match schema.contract() {
-                    Ok(contract) => Verdict::Usable(contract),
-                    Err(unusable) => Verdict::Unusable(unusable.why),
-                })
-                .await?
-            }
+            Ok(schema) => parsed::blocking(move || verdict(&schema)).await?,
             // It was taken once; this version of the parser is stricter.
             Err(Error::Schema(error)) => Verdict::Unusable(error.to_string()),
             Err(error) => return Err(error),
         };
         self.schemas.parsed.keep_verdict(tenant, id, text.text.len(), verdict.clone());
         Ok(verdict)
+    }
+}
+
+fn verdict(schema: &Schema) -> Verdict {
+    match schema.contract() {
+        Ok(contract) => Verdict::Usable(contract),
+        Err(unusable) => Verdict::Unusable(unusable.why),
     }
 }

@@ -76,6 +76,7 @@ fn right(access: Access) -> String {
     match access {
         Access::Open => "Needs no credential.".to_owned(),
         Access::Key(right) => format!("Needs an API key with the right `{right}`."),
+        Access::Either(one, other) => format!("Needs an API key with the right `{one}` or `{other}`."),
         Access::Operator => "Needs an API key with the right `admin` in the default tenant.".to_owned(),
         Access::Device => "Needs the device's token, or an API key with the right `ingest`.".to_owned(),
     }

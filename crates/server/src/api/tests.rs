@@ -15,6 +15,7 @@ use crate::line::Line;
 
 mod devices;
 mod keys;
+mod schemas;
 
 /// A router on a registry of its own: the operator's key, and the tenant `acme` with an admin key.
 pub(crate) struct Api {
@@ -46,6 +47,7 @@ impl Api {
             store,
             intake: line.intake.clone(),
             dead_letters: line.dead_letters.clone(),
+            ledger: line.ledger.clone(),
             normalized: line.normalized.clone(),
         });
         let router = crate::http::routes::router(super::routes(), app);

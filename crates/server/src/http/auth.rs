@@ -21,6 +21,8 @@ pub enum Access {
     Open,
     /// An API key with this right.
     Key(Right),
+    /// An API key with one of these rights.
+    Either(Right, Right),
     /// An API key with the right `admin` in the default tenant.
     Operator,
     /// The device that the path's `{device_id}` names, with its token; or an API key with the right `ingest`.
@@ -76,6 +78,7 @@ async fn authenticate(app: &App, access: Access, parts: &mut Parts) -> Result<Co
     let needed = match access {
         Access::Open => None,
         Access::Key(right) => Some(right),
+        Access::Either(one, other) => Some(if key.allows(other) { other } else { one }),
         Access::Operator if key.operator => None,
         Access::Operator => {
             let detail = "Only a key with the right `admin` in the default tenant may do this.";

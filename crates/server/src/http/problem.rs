@@ -10,7 +10,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::ErrorKind;
 use model::error::LogLevel;
-use registry::Denial;
+use registry::schema::Difference;
+use registry::{Denial, SchemaError};
 use serde_json::{Map, Value, json};
 
 #[cfg(test)]
@@ -112,8 +113,22 @@ impl From<registry::Error> for Problem {
         match error {
             registry::Error::Denied(Denial::Inactive) => problem.status(StatusCode::FORBIDDEN),
             registry::Error::Denied(Denial::Unknown) => problem.status(StatusCode::NOT_FOUND),
+            registry::Error::Schema(error) => with_differences(problem, *error),
             _ => problem,
         }
+    }
+}
+
+/// What a schema is refused for, one by one, for programs.
+fn with_differences(problem: Problem, error: SchemaError) -> Problem {
+    match error {
+        SchemaError::NotAdditive { version, major, differences, .. } => {
+            let shown = |difference: &Difference| json!({"kind": difference.kind, "path": difference.path, "detail": difference.detail});
+            let shown: Vec<Value> = differences.iter().map(shown).collect();
+            problem.with("version", version).with("major", major).with("differences", shown)
+        }
+        SchemaError::Named { who } => problem.with("who", who),
+        _ => problem,
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Source, limits};
+use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Replay, Source, limits};
 use registry::Durability;
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,7 +31,7 @@ pub struct Submission {
     pub flags: GroupFlags,
     /// What the answer promises; of several payloads, the strongest.
     pub durability: Durability,
-    /// At most [`limits::PAYLOAD_BYTES_MAX`] bytes.
+    /// At most [`limits::PAYLOAD_BYTES_MAX`] bytes, what stands in front of a replayed one aside.
     pub payload: Bytes,
 }
 
@@ -122,7 +122,8 @@ impl Intake {
         let durability = if early { Durability::Memory } else { Durability::Persisted };
         let mut payloads = Vec::with_capacity(submissions.len());
         for Submission { source, kind, format, flags, payload, .. } in submissions {
-            if payload.len() > limits::PAYLOAD_BYTES_MAX {
+            let in_front = if flags.contains(GroupFlags::REPLAYED) { Replay::BYTES } else { 0 };
+            if payload.len() - in_front.min(payload.len()) > limits::PAYLOAD_BYTES_MAX {
                 return Err(IntakeError::TooLarge(payload.len()));
             }
             let device = self.raw.devices().index_of(&source)?;
@@ -210,7 +211,7 @@ impl Worker {
     /// Moves waiting requests into the open batch, as far as it has room; false if there was none to move.
     fn take(&mut self) -> bool {
         let mut took = false;
-        while self.appender.has_room(limits::PAYLOAD_BYTES_MAX) {
+        while self.appender.has_room(limits::PAYLOAD_BYTES_MAX + Replay::BYTES) {
             let Ok(request) = self.requests.try_recv() else { break };
             took = true;
             self.awaiting.store(true, Ordering::Release);

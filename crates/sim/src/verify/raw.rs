@@ -9,7 +9,9 @@ use disk::RealDisk;
 use journal::Topic;
 use journal::inspect::{self, DumpedFrame};
 use model::wire::Short;
-use model::{BatchView, Control, DeviceId, DeviceIndex, Disk, Offset, Partition, PayloadKind, TenantId};
+use model::{
+    BatchView, Control, DeviceId, DeviceIndex, Disk, GroupFlags, Offset, Partition, PayloadKind, Replay, TenantId,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -54,7 +56,11 @@ impl Collector {
             let bound = self.bindings.get(&group.key.device).filter(|_| group.key.kind == PayloadKind::Data);
             let wanted = bound.and_then(|(tenant, device)| Some((*tenant, messages.get_mut(device)?)));
             if let Some((tenant, messages)) = wanted {
-                for (place, payload) in group.payloads().enumerate() {
+                let replayed = group.key.flags.contains(GroupFlags::REPLAYED);
+                for (place, mut payload) in group.payloads().enumerate() {
+                    if replayed {
+                        Replay::decode(&mut payload)?;
+                    }
                     let at = |index| (self.partition.0, offset + place as u64, index);
                     messages.extend(
                         split(payload).enumerate().map(|(index, text)| message(at(index as u32), tenant, text)),

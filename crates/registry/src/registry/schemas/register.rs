@@ -55,7 +55,7 @@ impl Inner {
         check_mode(mode, subject, judge)?;
         let places = on!(self.backend, db => db.schema_places(tenant, subject))?;
         let live: Vec<SchemaPlace> = places.iter().filter(|place| !place.deleted).cloned().collect();
-        let new = self.with_text(tenant, &live, new).await?;
+        let new = self.with_text(tenant, &live, new, judge).await?;
         let importing = mode == SchemaMode::Import;
         let new = self.understood(tenant, new, normalizes(judge, &config) && !importing, Deleted::Without).await?;
         if let Some(place) = self.same_among(tenant, &live, &new).await?
@@ -79,12 +79,21 @@ impl Inner {
         self.write(tenant, &places, place, new, judge).await
     }
 
-    /// The schema with a text: where none is sent, that of the latest version, which then gets other metadata.
-    async fn with_text(&self, tenant: TenantId, live: &[SchemaPlace], mut new: NewSchema) -> Result<NewSchema> {
+    /// The schema with a text: where none is sent through Confluent's API, that of the latest version,
+    /// which then gets other metadata.
+    async fn with_text(
+        &self,
+        tenant: TenantId,
+        live: &[SchemaPlace],
+        mut new: NewSchema,
+        judge: Judge,
+    ) -> Result<NewSchema> {
         if !new.text.trim().is_empty() {
             return Ok(new);
         }
-        let Some(latest) = live.last() else { return Err(SchemaError::Invalid("Empty schema".to_owned()).into()) };
+        let Some(latest) = live.last().filter(|_| matches!(judge, Judge::Level { .. })) else {
+            return Err(SchemaError::Invalid("Empty schema".to_owned()).into());
+        };
         let latest = on!(self.backend, db => db.schema_text(tenant, latest.id))?;
         (new.language, new.text, new.references) = (latest.language, latest.text, latest.references);
         Ok(new)

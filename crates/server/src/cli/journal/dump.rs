@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use journal::inspect::{self, DumpedFrame};
 use journal::{Frame, Topic};
 use model::dead_letter::{Entry, Replayed};
-use model::{BatchView, Control, DeviceIndex, Offset, Partition, Source};
+use model::{BatchView, Control, DeviceIndex, GroupFlags, Offset, Partition, Replay, Source};
 use serde_json::{Value, json};
 
 use super::Place;
@@ -78,7 +78,9 @@ impl Reader {
         }
         let mut offset = frame.base;
         for group in view.groups().map_while(Result::ok) {
-            for payload in group.payloads() {
+            let replayed = group.key.flags.contains(GroupFlags::REPLAYED);
+            for mut payload in group.payloads() {
+                let replay = if replayed { Replay::decode(&mut payload).ok() } else { None };
                 let mut document = match self.bindings.get(&group.key.device) {
                     Some(Source::Device { device, class, .. }) => json!({"device_id": device, "class": class.as_ref()}),
                     Some(Source::Topic { topic, .. }) => json!({"topic": topic.as_ref()}),
@@ -87,6 +89,9 @@ impl Reader {
                 document["received"] = times::iso(view.received).into();
                 document["kind"] = format!("{:?}", group.key.kind).to_lowercase().into();
                 document["format"] = format!("{:?}", group.key.format).to_lowercase().into();
+                if let Some(Replay { origin }) = replay {
+                    document["replays"] = origin.to_string().into();
+                }
                 self.print(offset, document, Some(payload));
                 offset += 1;
             }
