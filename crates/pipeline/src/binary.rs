@@ -6,7 +6,8 @@
 use model::Reason;
 use model::limits::{MESSAGES_PER_PAYLOAD_MAX, PAYLOAD_DEPTH_MAX};
 
-use crate::draft::{Failure, Field, Scalar, Sink};
+use crate::draft::{Failure, Field, Found, Scalar, Sink};
+use crate::form::Form;
 
 mod cbor;
 mod message_pack;
@@ -139,6 +140,11 @@ fn message<'a>(
     sink: &mut Sink<'_>,
 ) -> Result<(), Failure> {
     sink.begin(start);
+    if let Some(form) = sink.form() {
+        record(items, len, depth, scratch, sink, form, 0)?;
+        sink.end(items.at());
+        return Ok(());
+    }
     let mut members = Container::open(len, depth, items)?;
     while members.more(items) {
         let Some(key) = key(items, depth, &mut scratch.key)? else {
@@ -162,6 +168,43 @@ fn message<'a>(
         }
     }
     sink.end(items.at());
+    Ok(())
+}
+
+/// A map of a message under a schema. Recursion is bounded by [`PAYLOAD_DEPTH_MAX`].
+fn record<'a>(
+    items: &mut impl Items<'a>,
+    len: Option<usize>,
+    depth: usize,
+    scratch: &mut Scratch,
+    sink: &mut Sink<'_>,
+    form: &Form,
+    node: u32,
+) -> Result<(), Failure> {
+    let (mut members, mut next) = (Container::open(len, depth, items)?, 0);
+    while members.more(items) {
+        let Some(key) = key(items, depth, &mut scratch.key)? else {
+            sink.no_name(form, node);
+            value(items, depth, &mut scratch.value)?;
+            continue;
+        };
+        let found = sink.member(form, node, key, &mut next);
+        match (found, items.next(&mut scratch.value)?) {
+            (Found::Node(child), Item::Map(len)) => record(items, len, depth + 1, scratch, sink, form, child)?,
+            (Found::Tags, Item::Map(len)) => tags(items, len, depth + 1, scratch, sink)?,
+            (found, item) => {
+                let value = finish(item, items, depth)?;
+                match found {
+                    Found::Slot(slot) => sink.slot(form, slot, &value),
+                    Found::Node(child) => sink.no_record(form, child, &value),
+                    Found::Tags => sink.scalar(Field::Tags, key, &value),
+                    Found::OtherTag => sink.tag(key, &value),
+                    Found::Other => sink.other(form, node, key, &value),
+                    Found::Ignored => {}
+                }
+            }
+        }
+    }
     Ok(())
 }
 

@@ -7,13 +7,15 @@ use std::ops::Range;
 
 use model::{Reason, ValueKind};
 
+use crate::form::ts::Time;
+
 mod fault;
 mod scalar;
 mod sink;
 
 pub use fault::{Failure, Fault, pointer};
-pub use scalar::Scalar;
-pub use sink::{Field, Sink};
+pub use scalar::{Scalar, is_exact};
+pub use sink::{Field, Found, Reading, Sink, is_name};
 
 /// A part of [`Drafts::text`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -31,8 +33,14 @@ pub struct Drafts {
     /// Metrics whose column does not exist yet.
     pub fresh: Vec<Fresh>,
     pub tags: Vec<Tag>,
+    /// Slots of the form whose defaults messages get.
+    pub defaults: Vec<u32>,
     /// Names, string values and event data of all messages.
     pub text: Vec<u8>,
+    /// For each slot and record of the form the latest message that had it.
+    met: Vec<u64>,
+    /// Counts messages.
+    message: u64,
 }
 
 /// One message.
@@ -41,6 +49,8 @@ pub struct Draft {
     /// Its bytes within the payload.
     pub bytes: Range<usize>,
     pub ts: Option<i64>,
+    /// Nanoseconds of the time beyond `ts`: not kept, but what tells messages apart.
+    pub ts_rest: u32,
     pub seq: Option<u64>,
     pub boot: Option<u32>,
     pub buffered: bool,
@@ -48,6 +58,8 @@ pub struct Draft {
     pub metrics: Range<usize>,
     /// Its part of [`Drafts::tags`], sorted by name.
     pub tags: Range<usize>,
+    /// Its part of [`Drafts::defaults`].
+    pub defaults: Range<usize>,
     /// Of an event: its type, and its data as JSON text.
     pub event_type: Span,
     pub event_data: Option<Span>,
@@ -91,13 +103,20 @@ impl Drafts {
         self.metrics.clear();
         self.fresh.clear();
         self.tags.clear();
+        self.defaults.clear();
         self.text.clear();
     }
 
     /// Begins a message at this byte of the payload; what follows is added to it.
     pub fn begin(&mut self, at: usize) {
-        let (metrics, tags) = (self.metrics.len(), self.tags.len());
-        self.messages.push(Draft { bytes: at..at, metrics: metrics..metrics, tags: tags..tags, ..Draft::default() });
+        let (metrics, tags, defaults) = (self.metrics.len(), self.tags.len(), self.defaults.len());
+        self.messages.push(Draft {
+            bytes: at..at,
+            metrics: metrics..metrics,
+            tags: tags..tags,
+            defaults: defaults..defaults,
+            ..Draft::default()
+        });
     }
 
     /// The message that was begun last. It is filled where it stays: one that is put together elsewhere is copied
@@ -114,6 +133,21 @@ impl Drafts {
         draft.bytes.end = at;
         draft.metrics.end = metrics;
         draft.tags.end = tags;
+    }
+
+    /// The message lacks what these slots have defaults for.
+    pub fn add_defaults(&mut self, slots: &[u32]) {
+        self.defaults.extend_from_slice(slots);
+        let end = self.defaults.len();
+        self.open().defaults.end = end;
+    }
+
+    /// Sets the time.
+    #[inline]
+    pub fn set_time(&mut self, time: Time) {
+        let draft = self.open();
+        draft.ts = Some(time.millis);
+        draft.ts_rest = time.rest;
     }
 
     /// Adds a metric whose column is known.

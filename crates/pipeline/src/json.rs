@@ -5,7 +5,8 @@
 
 use model::limits::MESSAGES_PER_PAYLOAD_MAX;
 
-use crate::draft::{Failure, Field, Sink};
+use crate::draft::{Failure, Field, Found, Sink};
+use crate::form::Form;
 
 mod number;
 mod scanner;
@@ -79,13 +80,18 @@ fn any_message(
     let start = scanner.at();
     message(scanner, scratch, sink)?;
     if sink.has_shape() {
-        shapes.learn(&scanner.bytes()[start..scanner.at()], sink.names());
+        shapes.learn(&scanner.bytes()[start..scanner.at()], sink);
     }
     Ok(())
 }
 
 fn message(scanner: &mut Scanner<'_>, scratch: &mut Scratch, sink: &mut Sink<'_>) -> Result<(), Failure> {
     sink.begin(scanner.at());
+    if let Some(form) = sink.form() {
+        record(scanner, scratch, sink, form, 0)?;
+        sink.end(scanner.at());
+        return Ok(());
+    }
     let mut more = scanner.open_object()?;
     while more {
         let key = scanner.key(&mut scratch.key)?;
@@ -105,6 +111,40 @@ fn message(scanner: &mut Scanner<'_>, scratch: &mut Scratch, sink: &mut Sink<'_>
         more = scanner.next_member()?;
     }
     sink.end(scanner.at());
+    Ok(())
+}
+
+/// An object of a message under a schema. Recursion is bounded by the scanner's depth.
+fn record(
+    scanner: &mut Scanner<'_>,
+    scratch: &mut Scratch,
+    sink: &mut Sink<'_>,
+    form: &Form,
+    node: u32,
+) -> Result<(), Failure> {
+    let (mut more, mut next) = (scanner.open_object()?, 0);
+    while more {
+        let key = scanner.key(&mut scratch.key)?;
+        match (sink.member(form, node, key, &mut next), scanner.peek_value()) {
+            (Found::Node(child), Some(b'{')) => record(scanner, scratch, sink, form, child)?,
+            (Found::Tags, Some(b'{')) => tags(scanner, scratch, sink)?,
+            (Found::Ignored, _) => {
+                scanner.skip()?;
+            }
+            (found, _) => {
+                let value = scanner.value(&mut scratch.value)?;
+                match found {
+                    Found::Slot(slot) => sink.slot(form, slot, &value),
+                    Found::Node(child) => sink.no_record(form, child, &value),
+                    Found::Tags => sink.scalar(Field::Tags, key, &value),
+                    Found::OtherTag => sink.tag(key, &value),
+                    Found::Other => sink.other(form, node, key, &value),
+                    Found::Ignored => {}
+                }
+            }
+        }
+        more = scanner.next_member()?;
+    }
     Ok(())
 }
 

@@ -10,10 +10,14 @@ mod plan;
 
 mod binary;
 mod draft;
+mod form;
 mod json;
+mod lane;
 
+mod cohorts;
 mod devices;
 mod tables;
+mod tallies;
 mod window;
 
 mod output;
@@ -21,5 +25,5 @@ mod syntax;
 
 pub use output::{Counts, Defect, Flagged, Output};
 pub use pipeline::{Pipeline, RestoreError};
-pub use plan::{ClassPlan, Plan};
+pub use plan::Plan;
 pub use syntax::{SyntaxError, check, elements};

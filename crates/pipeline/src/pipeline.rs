@@ -1,25 +1,31 @@
 //! The pipeline of one partition: a batch in, rows and dead letters out, the state moved on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use model::batch::Group;
+use model::dead_letter::{Rejection, Replay};
 use model::wire::Short;
 use model::{
-    Address, BatchView, Control, DeviceIndex, Format, GroupFlags, Offset, Partition, PayloadKind, Reason, Replay,
+    Address, BatchView, Control, DeviceIndex, Format, GroupFlags, Offset, Partition, PayloadKind, Profile, Reason,
     Source, limits,
 };
 
 use crate::binary::{self, Cbor, MessagePack};
-use crate::devices::{Devices, NO_TABLE, Route};
-use crate::draft::{Drafts, Failure, Sink};
+use crate::devices::{Devices, NO_COHORT, Route};
+use crate::draft::{Drafts, Failure, Reading, Sink};
 use crate::json;
+use crate::lane::Lane;
 use crate::output::{Defect, Output};
-use crate::plan::{ClassPlan, Plan};
-use crate::tables::Tables;
+use crate::plan::Plan;
+use crate::tables::{ClassTable, Tables};
+use crate::tallies::Tallies;
 use crate::window::Windows;
 
 mod accept;
+mod choose;
 mod dead;
+mod normalise;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -35,6 +41,9 @@ pub struct Pipeline {
     devices: Devices,
     tables: Tables,
     windows: Windows,
+    tallies: Tallies,
+    /// Counts batches of this process; no state.
+    batch: u64,
     /// Memory that is kept from payload to payload; no state.
     work: Work,
     /// A payload or message with these bytes makes a test's pipeline panic.
@@ -50,8 +59,8 @@ struct Work {
     accept: accept::Scratch,
     /// Tables with open rows in this batch.
     open_tables: Vec<u32>,
-    /// Entries that the batch had before the current payload.
-    dead_before: usize,
+    /// Why a dead letter that is tried again is rejected again.
+    rejection: Option<Rejection>,
 }
 
 /// One payload and all that is known about it.
@@ -60,8 +69,18 @@ struct Payload<'a> {
     bytes: &'a [u8],
     offset: Offset,
     group: &'a GroupFacts,
-    /// The dead letter that is tried again with it.
+    /// The dead letter that it was.
     origin: Option<Address>,
+    /// Bytes in front of the message that name its schema.
+    head: usize,
+    /// How it is read, once that is known.
+    lane: Option<u32>,
+}
+
+impl<'a> Payload<'a> {
+    fn body(&self) -> &'a [u8] {
+        &self.bytes[self.head..]
+    }
 }
 
 /// What the payloads of a group have in common.
@@ -69,6 +88,7 @@ struct Payload<'a> {
 struct GroupFacts {
     device: DeviceIndex,
     route: Route,
+    table: u32,
     kind: PayloadKind,
     format: Format,
     received: i64,
@@ -92,6 +112,8 @@ impl Pipeline {
             devices: Devices::default(),
             tables: Tables::default(),
             windows: Windows::default(),
+            tallies: Tallies::default(),
+            batch: 0,
             work: Work::default(),
             #[cfg(test)]
             poison: None,
@@ -122,6 +144,12 @@ impl Pipeline {
         self.devices.source(index, &self.tables)
     }
 
+    /// What holds for a device's index beside its class.
+    pub fn profile(&self, index: DeviceIndex) -> Option<&Arc<Profile>> {
+        let route = self.devices.route(index).filter(|route| route.cohort != NO_COHORT)?;
+        Some(&self.devices.cohorts.get(route.cohort).profile)
+    }
+
     /// Every binding, for whoever rebuilds the device table after a restore.
     pub fn bindings(&self) -> impl Iterator<Item = (DeviceIndex, Source)> + '_ {
         self.devices.indices().filter_map(|index| Some((index, self.source(index)?)))
@@ -134,13 +162,14 @@ impl Pipeline {
 
     /// Bytes of state, about: windows, and what is known about devices.
     pub fn state_bytes(&self) -> usize {
-        self.windows.bytes() + self.devices.bytes()
+        self.windows.bytes() + self.devices.bytes() + self.tallies.bytes()
     }
 
     /// Derives one batch of `raw` whose first payload has offset `base`. A message that makes the pipeline panic is
     /// isolated: it becomes a dead letter (`poison`), a [`Defect`] is reported, and the batch goes on behind it.
     pub fn process(&mut self, base: Offset, batch: BatchView<'_>, output: &mut Output) {
         output.begin();
+        self.batch += 1;
         self.take_controls(&batch, output);
         self.windows.turn(batch.received);
         let mut offset = base;
@@ -160,15 +189,18 @@ impl Pipeline {
     fn take_controls(&mut self, batch: &BatchView<'_>, output: &mut Output) {
         for control in batch.controls() {
             match control {
-                Ok(Control::BindDevices { tenant, class, devices, .. }) => {
-                    let table = self.tables.open(tenant, &class, &self.plan);
-                    for (index, device) in devices {
-                        if index.0 >= limits::DEVICE_INDICES_MAX {
-                            output.defects.push(Defect::IndexOutOfRange { index });
-                        } else if self.devices.bind(index, device, table, &mut self.windows) {
-                            output.bindings.push((index, Source::Device { tenant, device, class: class.clone() }));
+                Ok(Control::BindDevices { tenant, class, profile, mut devices }) => {
+                    devices.retain(|(index, _)| {
+                        let good = index.0 < limits::DEVICE_INDICES_MAX;
+                        if !good {
+                            output.defects.push(Defect::IndexOutOfRange { index: *index });
                         }
-                    }
+                        good
+                    });
+                    let table = self.tables.open(tenant, &class, &self.plan);
+                    self.devices.bind(table, &profile, &devices, &mut self.windows, |index, device| {
+                        output.bindings.push((index, Source::Device { tenant, device, class: class.clone() }));
+                    });
                 }
                 Ok(Control::BindTopic { index, .. }) if index.0 >= limits::DEVICE_INDICES_MAX => {
                     output.defects.push(Defect::IndexOutOfRange { index });
@@ -179,10 +211,13 @@ impl Pipeline {
                         output.bindings.push((index, source));
                     }
                 }
-                Ok(Control::Schema { .. }) => {}
+                Ok(Control::Schema { tenant, record }) => {
+                    self.plan.set_schema(tenant, *record);
+                    self.tables.follow(tenant, &self.plan);
+                }
                 Ok(Control::Class { tenant, class, rules }) => {
-                    self.plan.classes.insert((tenant, class), ClassPlan { unknown_fields: rules.unknown_fields });
-                    self.tables.follow(&self.plan);
+                    self.plan.set_rules(tenant, class, *rules);
+                    self.tables.follow(tenant, &self.plan);
                 }
                 Ok(other) => output.controls.push(other),
                 Err(Short) => output.defects.push(Defect::UnreadableControl),
@@ -195,22 +230,23 @@ impl Pipeline {
         let Some(route) = self.devices.route(key.device) else {
             return self.take_unbound(group, first, received, output);
         };
-        if key.kind == PayloadKind::Free || route.table == NO_TABLE {
+        if key.kind == PayloadKind::Free || route.cohort == NO_COHORT {
             output.counts.free += u64::from(group.count);
             return;
         }
-        let facts = GroupFacts { device: key.device, route, kind: key.kind, format: key.format, received };
+        let table = self.devices.cohorts.get(route.cohort).table;
+        let facts = GroupFacts { device: key.device, route, table, kind: key.kind, format: key.format, received };
         let replayed = key.flags.contains(GroupFlags::REPLAYED);
         let payload = |(offset, mut bytes)| {
             let replay = if replayed { Replay::decode(&mut bytes).ok() } else { None };
-            Payload { bytes, offset, group: &facts, origin: replay.map(|replay| replay.origin) }
+            let origin = replay.map(|replay| replay.origin);
+            Payload { bytes, offset, group: &facts, origin, head: 0, lane: None }
         };
         let mut payloads = (first..).zip(group.payloads()).map(payload);
         if key.flags.contains(GroupFlags::QUARANTINED) {
             for payload in payloads {
-                self.work.dead_before = output.dead.len();
                 self.reject_payload(&payload, Reason::Quarantined, String::new(), output);
-                self.conclude(&payload, 1, output);
+                self.end_payload(&payload, output);
             }
             return;
         }
@@ -234,7 +270,7 @@ impl Pipeline {
         output: &mut Output,
     ) {
         loop {
-            let payload = match current.take() {
+            let mut payload = match current.take() {
                 Some(payload) => payload,
                 None => match payloads.next() {
                     Some(payload) => payload,
@@ -242,44 +278,58 @@ impl Pipeline {
                 },
             };
             *current = Some(payload);
-            let mut messages = 1;
-            if *stage == Stage::Reading {
-                self.work.dead_before = output.dead.len();
-                if self.read(&payload, output) {
-                    *stage = Stage::Accepting(0);
-                }
+            if *stage == Stage::Reading && self.read(&mut payload, output) {
+                *stage = Stage::Accepting(0);
+                *current = Some(payload);
             }
             if let Stage::Accepting(first) = *stage {
-                messages = self.work.drafts.messages.len();
-                for number in first..messages {
+                for number in first..self.work.drafts.messages.len() {
                     *stage = Stage::Accepting(number);
                     self.accept(&payload, number, output);
                 }
             }
-            self.conclude(&payload, messages, output);
             *stage = Stage::Reading;
             *current = None;
+            self.end_payload(&payload, output);
         }
     }
 
     /// Reads a payload into the drafts; `false` if it was rejected whole.
-    fn read(&mut self, payload: &Payload<'_>, output: &mut Output) -> bool {
+    fn read(&mut self, payload: &mut Payload<'_>, output: &mut Output) -> bool {
         #[cfg(test)]
         self.panic_on_poison(payload.bytes);
-        let table = &mut self.tables.list[payload.group.route.table as usize];
+        let format = match self.choose(payload) {
+            Ok(format) => format,
+            Err((reason, detail)) => {
+                self.reject_payload(payload, reason, detail, output);
+                return false;
+            }
+        };
         let work = &mut self.work;
-        let mut sink = Sink::new(&mut work.drafts, &mut table.names, payload.group.kind, table.plan.unknown_fields);
-        let outcome = match payload.group.format {
-            Format::Json => json::read(payload.bytes, &mut work.json, &mut table.shapes, &mut sink),
-            Format::MessagePack => binary::read(MessagePack::new(payload.bytes), &mut work.binary, &mut sink),
-            Format::Cbor => binary::read(Cbor::new(payload.bytes), &mut work.binary, &mut sink),
+        let ClassTable { rules, names, lanes, .. } = &mut self.tables.list[payload.group.table as usize];
+        let Some(lane) = payload.lane.and_then(|lane| lanes.get_mut(lane as usize)) else { return false };
+        let Lane { form, slot_names, shapes, .. } = lane;
+        let reading = Reading {
+            kind: payload.group.kind,
+            unknown_fields: rules.unknown_fields,
+            ts_unit: rules.ts_unit,
+            form: form.as_ref(),
+            slot_names,
+        };
+        let mut sink = Sink::new(&mut work.drafts, names, reading);
+        let body = payload.body();
+        let outcome = match format {
+            Format::Json => json::read(body, &mut work.json, shapes, &mut sink),
+            Format::MessagePack => binary::read(MessagePack::new(body), &mut work.binary, &mut sink),
+            Format::Cbor => binary::read(Cbor::new(body), &mut work.binary, &mut sink),
             Format::Avro | Format::Protobuf => {
                 self.reject_payload(payload, Reason::FormatUnsupported, String::new(), output);
                 return false;
             }
         };
         if let Err(Failure { reason, offset, what }) = outcome {
-            self.reject_payload(payload, reason, format!("{what} at byte {offset}"), output);
+            let detail = format!("{what} at byte {}", payload.head + offset);
+            self.reject_payload(payload, reason, detail, output);
             return false;
         }
         true

@@ -1,88 +1,142 @@
-//! The plan: everything beside state and batch that decides what a message becomes. Its parts travel through `raw` as
-//! [`model::Control::Class`] and hold from their batch on.
+//! The plan: everything beside state and batch that decides what a message becomes, as the control records of `raw` built
+//! it up: the rules of classes and the schemas of tenants. A record holds from its batch on.
 //!
-//! Stored form (little-endian): format u8 = 1 | default class plan | count u32 | count × (tenant 16 bytes, class text,
-//! class plan). A class plan is a blob (length u32, bytes), so that a later version can add to its end: unknown fields
-//! u8 (1 keep, 2 drop, 3 reject). Compiled schemas take their place behind it.
+//! Stored form (little-endian): classes u32, then per class tenant 16 bytes, class text, rules as JSON (blob) | schemas
+//! u32, then per schema tenant 16 bytes, record as JSON (blob).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use model::contract::{Layout, Place, SchemaRecord, Verdict};
 use model::wire::{Reader, Short, Writer};
-use model::{TenantId, UnknownFields};
+use model::{ClassRules, TenantId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 #[cfg(test)]
 mod tests;
 
-const FORMAT: u8 = 1;
-
-/// What holds for the messages of one class.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ClassPlan {
-    pub unknown_fields: UnknownFields,
+/// The plan in force.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    classes: BTreeMap<(TenantId, Arc<str>), Arc<ClassRules>>,
+    schemas: BTreeMap<(TenantId, u32), Arc<SchemaRecord>>,
+    /// The newest version of each (subject, major), by its `schema_id`.
+    majors: HashMap<(TenantId, Uuid), Newest>,
+    /// Avro schemas by the fingerprint of the single-object encoding.
+    fingerprints: HashMap<(TenantId, u64), u32>,
+    usual: Arc<ClassRules>,
+    /// Counts changes: what was compiled from the plan is told to be old by it.
+    generation: u64,
 }
 
-/// The plan in force.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Plan {
-    /// For classes that have none of their own.
-    pub default: ClassPlan,
-    pub classes: BTreeMap<(TenantId, Arc<str>), ClassPlan>,
+#[derive(Clone, Debug)]
+struct Newest {
+    version: u32,
+    id: u32,
 }
 
 impl Plan {
-    /// The plan of a tenant's class.
-    pub fn class(&self, tenant: TenantId, class: &Arc<str>) -> &ClassPlan {
-        self.classes.get(&(tenant, class.clone())).unwrap_or(&self.default)
+    /// The rules of a tenant's class.
+    pub fn rules(&self, tenant: TenantId, class: &Arc<str>) -> &Arc<ClassRules> {
+        self.classes.get(&(tenant, class.clone())).unwrap_or(&self.usual)
+    }
+
+    /// A tenant's schema by its id in the wire format.
+    pub fn schema(&self, tenant: TenantId, id: u32) -> Option<&Arc<SchemaRecord>> {
+        self.schemas.get(&(tenant, id))
+    }
+
+    /// Every class that has rules.
+    pub fn classes(&self) -> impl Iterator<Item = (TenantId, &Arc<str>, &ClassRules)> {
+        self.classes.iter().map(|((tenant, class), rules)| (*tenant, class, &**rules))
+    }
+
+    /// Every schema.
+    pub fn schemas(&self) -> impl Iterator<Item = (TenantId, &SchemaRecord)> {
+        self.schemas.iter().map(|((tenant, _), record)| (*tenant, &**record))
+    }
+
+    /// The newest version of a (subject, major), and which of its schema's places that is.
+    pub(crate) fn newest(&self, tenant: TenantId, schema_id: Uuid) -> Option<(&Arc<SchemaRecord>, &Place)> {
+        let newest = self.majors.get(&(tenant, schema_id))?;
+        let record = self.schema(tenant, newest.id)?;
+        let place =
+            record.places.iter().find(|place| place.schema_id == schema_id && place.version == newest.version)?;
+        Some((record, place))
+    }
+
+    /// The id of the Avro schema with this fingerprint.
+    pub(crate) fn by_fingerprint(&self, tenant: TenantId, fingerprint: u64) -> Option<u32> {
+        self.fingerprints.get(&(tenant, fingerprint)).copied()
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// From here on the class has these rules.
+    pub fn set_rules(&mut self, tenant: TenantId, class: Arc<str>, rules: ClassRules) {
+        self.generation += 1;
+        self.classes.insert((tenant, class), Arc::new(rules));
+    }
+
+    /// From here on the tenant's schema with the record's id is this.
+    pub fn set_schema(&mut self, tenant: TenantId, record: SchemaRecord) {
+        self.generation += 1;
+        for place in &record.places {
+            let newest = Newest { version: place.version, id: record.id };
+            let known = self.majors.entry((tenant, place.schema_id)).or_insert_with(|| newest.clone());
+            if known.version <= place.version {
+                *known = newest;
+            }
+        }
+        if let Verdict::Usable(contract) = &record.contract
+            && let Some(Layout::Avro(layout)) = contract.roots.first().and_then(|root| root.layout.as_ref())
+        {
+            self.fingerprints.insert((tenant, layout.fingerprint), record.id);
+        }
+        self.schemas.insert((tenant, record.id), Arc::new(record));
     }
 
     /// Appends the stored form.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.u8(FORMAT);
-        self.default.encode(out);
         out.u32(self.classes.len() as u32);
-        for ((tenant, class), plan) in &self.classes {
+        for ((tenant, class), rules) in &self.classes {
             out.extend_from_slice(tenant.as_bytes());
             out.text(class);
-            plan.encode(out);
+            out.blob(&json(&**rules));
+        }
+        out.u32(self.schemas.len() as u32);
+        for ((tenant, _), record) in &self.schemas {
+            out.extend_from_slice(tenant.as_bytes());
+            out.blob(&json(&**record));
         }
     }
 
-    /// Reads what [`Plan::encode`] wrote. Fails where it is cut short, has bytes left over or is of a newer format.
+    /// Reads what [`Plan::encode`] wrote. Fails where it is cut short, has bytes left over or is of a newer version.
     pub fn decode(body: &[u8]) -> Result<Self, Short> {
-        let mut reader = Reader(body);
-        if reader.u8()? != FORMAT {
-            return Err(Short);
-        }
-        let default = ClassPlan::decode(&mut reader)?;
-        let mut classes = BTreeMap::new();
+        let (mut reader, mut plan) = (Reader(body), Self::default());
         for _ in 0..reader.u32()? {
             let tenant = TenantId::from_bytes(reader.array()?);
             let class = reader.text()?.into();
-            classes.insert((tenant, class), ClassPlan::decode(&mut reader)?);
+            plan.set_rules(tenant, class, from_json(reader.blob()?)?);
         }
-        if reader.0.is_empty() { Ok(Self { default, classes }) } else { Err(Short) }
+        // In the order of their ids, as they are told of: of two versions the one that was said last counts.
+        for _ in 0..reader.u32()? {
+            let tenant = TenantId::from_bytes(reader.array()?);
+            plan.set_schema(tenant, from_json(reader.blob()?)?);
+        }
+        if reader.0.is_empty() { Ok(plan) } else { Err(Short) }
     }
 }
 
-impl ClassPlan {
-    fn encode(&self, out: &mut Vec<u8>) {
-        let unknown_fields = match self.unknown_fields {
-            UnknownFields::Keep => 1,
-            UnknownFields::Drop => 2,
-            UnknownFields::Reject => 3,
-        };
-        out.blob(&[unknown_fields]);
-    }
+/// As in the control records.
+pub fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("descriptions hold texts and finite numbers only")
+}
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Short> {
-        let mut body = Reader(reader.blob()?);
-        let unknown_fields = match body.u8()? {
-            1 => UnknownFields::Keep,
-            2 => UnknownFields::Drop,
-            3 => UnknownFields::Reject,
-            _ => return Err(Short),
-        };
-        if body.0.is_empty() { Ok(Self { unknown_fields }) } else { Err(Short) }
-    }
+pub fn from_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Short> {
+    serde_json::from_slice(text).map_err(|_| Short)
 }

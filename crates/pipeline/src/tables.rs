@@ -9,15 +9,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::limits::METRICS_PER_CLASS_MAX;
 use model::wire::{Reader, Short, Writer};
-use model::{ColumnKey, Table, TableKind, TableLayout, TenantId, ValueKind};
+use model::{ClassRules, ColumnKey, Table, TableKind, TableLayout, TenantId, ValueKind};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::json::Shapes;
-use crate::plan::{ClassPlan, Plan};
+use crate::lane::{Computed, Lane, LaneKey};
+use crate::plan::Plan;
 
 /// A column that a name does not have yet.
 const NO_COLUMN: u32 = u32::MAX;
+/// A metric whose name the class does not know yet.
+pub const NO_NAME: u32 = u32::MAX;
 
 /// Columns of an events table: `type`, then `data`.
 pub const EVENT_COLUMNS: [&str; 2] = ["type", "data"];
@@ -34,10 +37,11 @@ pub struct Tables {
 pub struct ClassTable {
     pub tenant: TenantId,
     pub class: Arc<str>,
-    pub plan: ClassPlan,
+    pub rules: Arc<ClassRules>,
     pub names: Names,
-    /// What its JSON messages look like; no state, only speed.
-    pub shapes: Shapes,
+    /// How messages are read, for each schema that was met; no state, made from the plan.
+    pub lanes: Vec<Lane>,
+    pub computed: Vec<Computed>,
     pub readings: Arc<TableLayout>,
     pub events: Arc<TableLayout>,
     /// Where the rows of this batch are in the output, once there are any.
@@ -79,11 +83,12 @@ impl Tables {
         })
     }
 
-    /// Makes every table follow another plan.
-    pub fn follow(&mut self, plan: &Plan) {
-        for table in &mut self.list {
-            table.plan = plan.class(table.tenant, &table.class).clone();
-            table.shapes.clear();
+    /// Makes a tenant's tables follow a plan that has changed.
+    pub fn follow(&mut self, tenant: TenantId, plan: &Plan) {
+        for table in self.list.iter_mut().filter(|table| table.tenant == tenant) {
+            table.rules = plan.rules(tenant, &table.class).clone();
+            table.lanes.clear();
+            table.computed = Computed::compile(&table.rules);
         }
     }
 
@@ -118,18 +123,29 @@ impl ClassTable {
             let table = Table { tenant, class: class.clone(), kind };
             Arc::new(TableLayout { table, columns })
         };
+        let rules = plan.rules(tenant, class).clone();
         let event_columns = EVENT_COLUMNS.map(|name| ColumnKey { name: name.into(), kind: ValueKind::Str });
         Self {
             tenant,
             class: class.clone(),
-            plan: plan.class(tenant, class).clone(),
+            computed: Computed::compile(&rules),
+            rules,
             names: Names::default(),
-            shapes: Shapes::default(),
+            lanes: Vec::new(),
             readings: layout(TableKind::Readings, Vec::new()),
             events: layout(TableKind::Events, event_columns.to_vec()),
             open_readings: None,
             open_events: None,
         }
+    }
+
+    /// The number of the lane with this key, made if need be.
+    pub fn lane(&mut self, key: LaneKey, plan: &Plan) -> u32 {
+        if let Some(known) = self.lanes.iter().position(|lane| lane.key == key) {
+            return known as u32;
+        }
+        self.lanes.push(Lane::new(key, self.tenant, &self.rules, plan));
+        (self.lanes.len() - 1) as u32
     }
 
     /// Makes a new layout if columns were added.
@@ -190,6 +206,16 @@ impl Names {
     /// The 128-bit hash of a column's name.
     pub fn hash(&self, column: u32) -> u128 {
         self.list[self.column_names[column as usize] as usize].hash
+    }
+
+    /// The columns of a known name, by kind, that it has.
+    pub fn columns_of(&self, number: u32) -> impl Iterator<Item = u32> + '_ {
+        self.list[number as usize].columns.iter().copied().filter(|column| *column != NO_COLUMN)
+    }
+
+    /// Whether another name can be added.
+    pub fn has_room(&self) -> bool {
+        self.list.len() < METRICS_PER_CLASS_MAX
     }
 
     /// The column of a name and kind, made if need be.

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::draft::Reading;
 use crate::draft::{Column, Drafts, Span};
 use crate::json;
 use crate::tables::Names;
-use model::UnknownFields;
 
 /// How a value is written as MessagePack: in the shortest form.
 fn message_pack(value: &Value, out: &mut Vec<u8>) {
@@ -113,7 +113,11 @@ fn describe(drafts: &Drafts, outcome: Result<(), Failure>) -> String {
 
 fn read_as<'a>(items: Option<impl Items<'a>>, bytes: &[u8], kind: PayloadKind) -> String {
     let (mut drafts, mut names) = (Drafts::default(), Names::default());
-    let mut sink = Sink::new(&mut drafts, &mut names, kind, UnknownFields::Keep);
+    let mut sink = Sink::new(
+        &mut drafts,
+        &mut names,
+        Reading { unknown_fields: model::UnknownFields::Keep, ..Reading::plain(kind) },
+    );
     let outcome = match items {
         Some(items) => read(items, &mut Scratch::default(), &mut sink),
         None => json::read(bytes, &mut json::Scratch::default(), &mut json::Shapes::default(), &mut sink),

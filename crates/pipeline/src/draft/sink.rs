@@ -5,16 +5,21 @@
 
 use std::ops::Range;
 
+use model::contract::TsUnit;
 use model::limits::{
     EVENT_TYPE_BYTES_MAX, METRIC_NAME_BYTES_MAX, METRIC_TEXT_BYTES_MAX, METRICS_PER_MESSAGE_MAX, TAG_BYTES_MAX,
     TAGS_PER_MESSAGE_MAX,
 };
-use model::{PayloadKind, Reason, ValueKind};
+use model::{PayloadKind, Reason, UnknownFields, ValueKind};
 
 use super::scalar::{Scalar, is_exact};
 use super::{Column, Drafts, Fresh, Metric, Tag, pointer, reject};
+use crate::form::{Form, ts};
 use crate::tables::Names;
-use model::UnknownFields;
+
+mod formed;
+
+pub use formed::Found;
 
 /// What a top-level field is, and so what the reader does with its value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,26 +40,52 @@ pub enum Field {
     Ignored,
 }
 
+/// What decides how messages are read, beside their bytes.
+pub struct Reading<'s> {
+    pub kind: PayloadKind,
+    pub unknown_fields: UnknownFields,
+    pub ts_unit: TsUnit,
+    /// What their schema demands, if there is one.
+    pub form: Option<&'s Form>,
+    /// The name of each slot's metric, or [`NO_NAME`]: found once.
+    pub slot_names: &'s mut [u32],
+}
+
+#[cfg(test)]
+impl Reading<'_> {
+    /// Without a schema, for a class that drops what it does not know.
+    pub fn plain(kind: PayloadKind) -> Self {
+        let (unknown_fields, ts_unit) = (UnknownFields::Drop, TsUnit::Milliseconds);
+        Self { kind, unknown_fields, ts_unit, form: None, slot_names: &mut [] }
+    }
+}
+
 /// The place where the messages of one payload are put together.
 pub struct Sink<'s> {
     pub drafts: &'s mut Drafts,
     names: &'s mut Names,
-    kind: PayloadKind,
-    unknown_fields: UnknownFields,
+    reading: Reading<'s>,
     /// Fields met in this message, a bit each.
     met: u16,
 }
 
 impl<'s> Sink<'s> {
-    pub fn new(drafts: &'s mut Drafts, names: &'s mut Names, kind: PayloadKind, unknown_fields: UnknownFields) -> Self {
+    pub fn new(drafts: &'s mut Drafts, names: &'s mut Names, reading: Reading<'s>) -> Self {
         drafts.clear();
-        Self { drafts, names, kind, unknown_fields, met: 0 }
+        if let Some(form) = reading.form {
+            let count = form.slots.len() + form.nodes.len() + 1;
+            if drafts.met.len() < count {
+                drafts.met.resize(count, 0);
+            }
+        }
+        Self { drafts, names, reading, met: 0 }
     }
 
     /// A message begins at this byte of the payload.
     pub fn begin(&mut self, at: usize) {
         self.drafts.begin(at);
         self.met = 0;
+        self.drafts.message += 1;
         self.names.begin_message();
     }
 
@@ -68,6 +99,7 @@ impl<'s> Sink<'s> {
     /// Undoes a message that was begun and turned out to be none.
     pub fn undo(&mut self, text_len: usize) {
         let Some(draft) = self.drafts.messages.pop() else { return };
+        self.drafts.defaults.truncate(draft.defaults.start);
         self.drafts.metrics.truncate(draft.metrics.start);
         self.drafts.tags.truncate(draft.tags.start);
         self.drafts.text.truncate(text_len);
@@ -75,7 +107,7 @@ impl<'s> Sink<'s> {
 
     /// Whether shapes are for these messages.
     pub fn takes_shapes(&self) -> bool {
-        self.kind == PayloadKind::Data
+        self.reading.kind == PayloadKind::Data
     }
 
     /// Whether the latest message is one that others can be told to be like.
@@ -85,6 +117,19 @@ impl<'s> Sink<'s> {
 
     pub fn names(&self) -> &Names {
         self.names
+    }
+
+    pub fn form(&self) -> Option<&'s Form> {
+        self.reading.form
+    }
+
+    pub fn ts_unit(&self) -> TsUnit {
+        self.reading.ts_unit
+    }
+
+    /// Whether fields that nothing names are kept as metrics.
+    pub fn keeps_unknown(&self) -> bool {
+        self.reading.unknown_fields == UnknownFields::Keep
     }
 
     /// The message ends before this byte.
@@ -108,7 +153,7 @@ impl<'s> Sink<'s> {
 
     /// What the next top-level field is.
     pub fn field(&mut self, key: &[u8]) -> Field {
-        let event = self.kind == PayloadKind::Events;
+        let event = self.reading.kind == PayloadKind::Events;
         let field = match key {
             b"ts" => Field::Ts,
             b"metrics" if !event => Field::Metrics,
@@ -129,8 +174,8 @@ impl<'s> Sink<'s> {
     }
 
     fn unknown(&mut self, key: &[u8]) -> Field {
-        match self.unknown_fields {
-            UnknownFields::Keep if self.kind == PayloadKind::Data => return Field::Kept,
+        match self.reading.unknown_fields {
+            UnknownFields::Keep if self.reading.kind == PayloadKind::Data => return Field::Kept,
             UnknownFields::Keep | UnknownFields::Drop => {}
             UnknownFields::Reject => self.reject(Reason::UnknownField, pointer(&[key]), String::new()),
         }
@@ -140,22 +185,10 @@ impl<'s> Sink<'s> {
     /// The value of a field other than a `metrics` or `tags` object and `data`.
     pub fn scalar(&mut self, field: Field, key: &[u8], value: &Scalar<'_>) {
         match field {
-            Field::Ts => match value.integer().and_then(|ts| i64::try_from(ts).ok()) {
-                Some(ts) => self.drafts.open().ts = Some(ts),
-                None => self.wrong(Reason::TsInvalid, &[key], value),
-            },
-            Field::Seq => match value.integer().and_then(|seq| u64::try_from(seq).ok()) {
-                Some(seq) => self.drafts.open().seq = Some(seq),
-                None => self.wrong(Reason::SeqInvalid, &[key], value),
-            },
-            Field::Boot => match value.integer().and_then(|boot| u32::try_from(boot).ok()) {
-                Some(boot) => self.drafts.open().boot = Some(boot),
-                None => self.wrong(Reason::BootInvalid, &[key], value),
-            },
-            Field::Buffered => match value {
-                Scalar::Bool(buffered) => self.drafts.open().buffered = *buffered,
-                _ => self.wrong(Reason::BufferedInvalid, &[key], value),
-            },
+            Field::Ts => self.ts(self.reading.ts_unit, &[key], value),
+            Field::Seq => self.seq(&[key], value),
+            Field::Boot => self.boot(&[key], value),
+            Field::Buffered => self.buffered(&[key], value),
             Field::Type => self.event_type(key, value),
             Field::Metrics => self.wrong(Reason::MetricsMissing, &[key], value),
             Field::Tags => self.wrong(Reason::TagsInvalid, &[key], value),
@@ -163,6 +196,38 @@ impl<'s> Sink<'s> {
                 self.metric_at(&[key], key, value);
             }
             Field::Kept | Field::Data | Field::Ignored => {}
+        }
+    }
+
+    fn ts(&mut self, unit: TsUnit, path: &[&[u8]], value: &Scalar<'_>) {
+        match ts::read(unit, value) {
+            Some(time) => self.drafts.set_time(time),
+            None if unit == TsUnit::Milliseconds => self.wrong(Reason::TsInvalid, path, value),
+            None => {
+                let detail = format!("found {}, expected {}", value.describe(), ts::describe(unit));
+                self.reject(Reason::TsInvalid, pointer(path), detail);
+            }
+        }
+    }
+
+    fn seq(&mut self, path: &[&[u8]], value: &Scalar<'_>) {
+        match value.integer().and_then(|seq| u64::try_from(seq).ok()) {
+            Some(seq) => self.drafts.open().seq = Some(seq),
+            None => self.wrong(Reason::SeqInvalid, path, value),
+        }
+    }
+
+    fn boot(&mut self, path: &[&[u8]], value: &Scalar<'_>) {
+        match value.integer().and_then(|boot| u32::try_from(boot).ok()) {
+            Some(boot) => self.drafts.open().boot = Some(boot),
+            None => self.wrong(Reason::BootInvalid, path, value),
+        }
+    }
+
+    fn buffered(&mut self, path: &[&[u8]], value: &Scalar<'_>) {
+        match value {
+            Scalar::Bool(buffered) => self.drafts.open().buffered = *buffered,
+            _ => self.wrong(Reason::BufferedInvalid, path, value),
         }
     }
 
@@ -193,13 +258,15 @@ impl<'s> Sink<'s> {
         if self.is_rejected() {
             return;
         }
-        let (kind, bits) = match self.value(path, value) {
-            Some(value) => value,
-            None => return,
-        };
-        if self.drafts.metrics.len() - self.drafts.open().metrics.start == METRICS_PER_MESSAGE_MAX {
-            let detail = format!("more than {METRICS_PER_MESSAGE_MAX}");
-            return self.reject(Reason::TooManyMetrics, pointer(&path[..path.len() - 1]), detail);
+        if let Some((kind, bits)) = self.value(path, value) {
+            self.named(path, name, kind, bits);
+        }
+    }
+
+    /// Adds a metric by its name.
+    fn named(&mut self, path: &[&[u8]], name: &[u8], kind: ValueKind, bits: u64) {
+        if self.is_full() {
+            return self.too_many(path);
         }
         let column = match self.names.next(name) {
             Some(number) if !self.names.meet(number) => {
@@ -214,6 +281,16 @@ impl<'s> Sink<'s> {
         };
         let column = column.unwrap_or_else(|| self.fresh(name, kind));
         self.drafts.metrics.push(Metric { column, bits });
+    }
+
+    fn is_full(&mut self) -> bool {
+        self.drafts.metrics.len() - self.drafts.open().metrics.start == METRICS_PER_MESSAGE_MAX
+    }
+
+    #[cold]
+    fn too_many(&mut self, path: &[&[u8]]) {
+        let detail = format!("more than {METRICS_PER_MESSAGE_MAX}");
+        self.reject(Reason::TooManyMetrics, pointer(&path[..path.len() - 1]), detail);
     }
 
     fn fresh(&mut self, name: &[u8], kind: ValueKind) -> Column {
@@ -255,13 +332,9 @@ impl<'s> Sink<'s> {
     pub fn tag(&mut self, name: &[u8], value: &Scalar<'_>) {
         let short = |text: &[u8]| text.len() <= TAG_BYTES_MAX;
         match value {
-            _ if self.drafts.tags.len() - self.drafts.open().tags.start == TAGS_PER_MESSAGE_MAX => {
-                let detail = format!("more than {TAGS_PER_MESSAGE_MAX}");
-                self.reject(Reason::TagsInvalid, pointer(&[b"tags"]), detail);
-            }
             Scalar::Text(text) if short(text) && short(name) && !name.is_empty() => {
                 let (name, value) = (self.drafts.keep(name), self.drafts.keep(text));
-                self.drafts.tags.push(Tag { name, value });
+                self.add_tag(Tag { name, value });
             }
             Scalar::Text(_) => {
                 let detail = format!("a name has 1 to {TAG_BYTES_MAX} bytes, a value at most {TAG_BYTES_MAX}");
@@ -271,9 +344,19 @@ impl<'s> Sink<'s> {
         }
     }
 
+    fn add_tag(&mut self, tag: Tag) {
+        if self.drafts.tags.len() - self.drafts.open().tags.start == TAGS_PER_MESSAGE_MAX {
+            let detail = format!("more than {TAGS_PER_MESSAGE_MAX}");
+            return self.reject(Reason::TagsInvalid, pointer(&[b"tags"]), detail);
+        }
+        self.drafts.tags.push(tag);
+    }
+
     /// What only the whole message shows: what is missing, and names that appear twice.
     fn check_whole(&mut self) {
-        if self.kind == PayloadKind::Events {
+        if let Some(form) = self.reading.form {
+            self.check_form(form);
+        } else if self.reading.kind == PayloadKind::Events {
             if self.drafts.open().event_type.len == 0 {
                 self.reject(Reason::EventInvalid, pointer(&[b"type"]), "missing".to_owned());
             }
@@ -298,7 +381,10 @@ impl<'s> Sink<'s> {
         let mut names: Vec<&[u8]> = fresh.collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
-        Some(pointer(&[b"metrics", twice[0]]))
+        Some(match self.reading.form {
+            Some(form) => form.pointer_of(twice[0]),
+            None => pointer(&[b"metrics", twice[0]]),
+        })
     }
 
     fn duplicate_tag(&mut self) -> Option<String> {
@@ -329,7 +415,7 @@ impl<'s> Sink<'s> {
 }
 
 /// 1 to 128 bytes of printable UTF-8.
-fn is_name(name: &[u8]) -> bool {
+pub fn is_name(name: &[u8]) -> bool {
     (1..=METRIC_NAME_BYTES_MAX).contains(&name.len())
         && std::str::from_utf8(name).is_ok_and(|name| !name.chars().any(char::is_control))
 }

@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::*;
 use crate::draft::{Column, Drafts, Span};
 use crate::tables::Names;
-use model::UnknownFields;
 
 /// Whether a value is well-formed by this crate; `None` if it is only nested too deep.
 fn accepts(bytes: &[u8]) -> Option<bool> {
@@ -41,7 +40,7 @@ fn metrics(bytes: &[u8]) -> Result<Vec<(String, Value)>, String> {
     let (mut drafts, mut names, mut scratch) = (Drafts::default(), Names::default(), Scratch::default());
     // Known names take another way than new ones.
     names.make("a", ValueKind::F64);
-    let mut sink = Sink::new(&mut drafts, &mut names, PayloadKind::Data, UnknownFields::Drop);
+    let mut sink = Sink::new(&mut drafts, &mut names, crate::draft::Reading::plain(PayloadKind::Data));
     read(bytes, &mut scratch, &mut Shapes::default(), &mut sink).map_err(|failure| failure.reason.code().to_owned())?;
     let [draft] = &drafts.messages[..] else { return Err(format!("{} messages", drafts.messages.len())) };
     if let Some(fault) = &draft.fault {
@@ -208,7 +207,7 @@ proptest! {
     #[test]
     fn the_check_agrees_with_the_reader(bytes in tokens()) {
         let (mut drafts, mut names, mut scratch) = (Drafts::default(), Names::default(), Scratch::default());
-        let mut sink = Sink::new(&mut drafts, &mut names, PayloadKind::Data, UnknownFields::Drop);
+        let mut sink = Sink::new(&mut drafts, &mut names, crate::draft::Reading::plain(PayloadKind::Data));
         let read = read(&bytes, &mut scratch, &mut Shapes::default(), &mut sink);
         let mut parts = Vec::new();
         let checked = elements(&bytes, &mut |part| parts.push(part.to_vec()));

@@ -6,6 +6,7 @@ use model::limits::METRICS_PER_CLASS_MAX;
 use model::{PayloadKind, Reason, RowColumn, RowFlags, Rows, ValueKind};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::normalise::{Row, push_tags};
 use super::{Payload, Pipeline};
 use crate::draft::{Column, Draft, Drafts, Fault, Metric, Span, pointer};
 use crate::json::push_string;
@@ -17,17 +18,18 @@ use crate::window::Identity;
 #[derive(Debug, Default)]
 pub struct Scratch {
     bytes: Vec<u8>,
+    stack: Vec<f64>,
 }
 
 impl Pipeline {
     /// Accepts or rejects one message of the drafts.
     pub(super) fn accept(&mut self, payload: &Payload<'_>, number: usize, output: &mut Output) {
         #[cfg(test)]
-        self.panic_on_poison(&payload.bytes[self.work.drafts.messages[number].bytes.clone()]);
+        self.panic_on_poison(&payload.body()[self.work.drafts.messages[number].bytes.clone()]);
         let fault = self.work.drafts.messages[number].fault.take().map(|fault| *fault);
         let work = &mut self.work;
         let draft = &work.drafts.messages[number];
-        let table = &mut self.tables.list[payload.group.route.table as usize];
+        let table = &mut self.tables.list[payload.group.table as usize];
         if let Some(fault) = fault.or_else(|| metric_limit(draft, &work.drafts, &table.names)) {
             let bytes = draft.bytes.clone();
             return self.reject(payload, number as u32, bytes, fault, output);
@@ -39,16 +41,31 @@ impl Pipeline {
             return;
         }
         let rows = open(table, payload, &mut work.open_tables, output);
-        if payload.group.kind == PayloadKind::Events {
+        let cohort = self.devices.cohorts.get_mut(payload.group.route.cohort);
+        let is_event = payload.group.kind == PayloadKind::Events;
+        let mut lane = payload.lane.and_then(|lane| table.lanes.get_mut(lane as usize));
+        if is_event {
             push_event(rows, draft, &work.drafts);
         } else {
             push_metrics(rows, &work.drafts, draft.metrics.clone(), &mut table.names);
+            let mut row = Row { rows, names: &mut table.names };
+            if let Some(lane) = &mut lane {
+                row.convert(lane);
+                if let Some(form) = &lane.form {
+                    row.add_defaults(form, &work.drafts.defaults[draft.defaults.clone()]);
+                }
+            }
+            if !table.computed.is_empty() {
+                row.compute(&mut table.computed, &mut work.accept.stack);
+            }
         }
-        push_tags(rows, &work.drafts, draft.tags.clone());
+        let form = lane.and_then(|lane| lane.form.as_ref());
+        push_tags(rows, &work.drafts, draft, form, cohort, self.batch);
         push_facts(rows, payload, draft, number as u32);
         output.counts.messages += 1;
         output.counts.accepted += 1;
-        output.counts.events += u64::from(payload.group.kind == PayloadKind::Events);
+        output.counts.events += u64::from(is_event);
+        self.tally(payload, None, output);
     }
 }
 
@@ -75,14 +92,15 @@ fn identify(draft: &Draft, payload: &Payload<'_>, drafts: &Drafts, names: &Names
     match (draft.seq, draft.boot, draft.ts) {
         (Some(seq), Some(boot), _) => Identity::Boot { boot, seq },
         (Some(seq), None, Some(ts)) => Identity::Ts { ts, seq },
-        (Some(_), None, None) => Identity::Payload(xxh3_128(&payload.bytes[draft.bytes.clone()])),
+        (Some(_), None, None) => Identity::Payload(xxh3_128(&payload.body()[draft.bytes.clone()])),
         (None, _, Some(ts)) => Identity::Values(hash_values(ts, draft, drafts, names, scratch)),
         (None, _, None) => Identity::None,
     }
 }
 
 /// The hash of a message without seq. Metrics count in any order: each is hashed with its name's hash, and the sum of
-/// these goes in. Kept in snapshots: a change needs a new snapshot format.
+/// these goes in. It is of what the device sent, so that a schema, or a change of one, does not make a message another
+/// one: an integer is the same as a double and as a long. Kept in snapshots: a change needs a new snapshot format.
 fn hash_values(ts: i64, draft: &Draft, drafts: &Drafts, names: &Names, scratch: &mut Vec<u8>) -> u128 {
     let mut sum = 0_u128;
     for metric in &drafts.metrics[draft.metrics.clone()] {
@@ -95,21 +113,41 @@ fn hash_values(ts: i64, draft: &Draft, drafts: &Drafts, names: &Names, scratch: 
         };
         scratch.clear();
         scratch.extend_from_slice(&name.to_le_bytes());
-        scratch.push(kind as u8);
         match kind {
-            ValueKind::Str => scratch.extend_from_slice(drafts.text(Span::from_bits(metric.bits))),
-            _ => scratch.extend_from_slice(&metric.bits.to_le_bytes()),
+            ValueKind::Str => {
+                scratch.push(kind as u8);
+                scratch.extend_from_slice(drafts.text(Span::from_bits(metric.bits)));
+            }
+            _ => {
+                let (kind, bits) = same_number(kind, metric.bits);
+                scratch.push(kind as u8);
+                scratch.extend_from_slice(&bits.to_le_bytes());
+            }
         }
         sum = sum.wrapping_add(xxh3_128(scratch));
     }
     scratch.clear();
     scratch.extend_from_slice(&sum.to_le_bytes());
     scratch.extend_from_slice(&ts.to_le_bytes());
+    if draft.ts_rest != 0 {
+        scratch.extend_from_slice(&draft.ts_rest.to_le_bytes());
+    }
     scratch.extend_from_slice(&draft.boot.map_or(u64::MAX, u64::from).to_le_bytes());
     push_string(drafts.text(draft.event_type), scratch);
     scratch.extend_from_slice(draft.event_data.map_or(b"", |data| drafts.text(data)));
     write_tags(drafts, draft.tags.clone(), scratch);
     xxh3_128(scratch)
+}
+
+/// A double that is an integer as a long.
+fn same_number(kind: ValueKind, bits: u64) -> (ValueKind, u64) {
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let number = f64::from_bits(bits);
+    if kind == ValueKind::F64 && number.fract() == 0.0 && number.abs() <= EXACT && bits != (-0.0_f64).to_bits() {
+        (ValueKind::I64, number as i64 as u64)
+    } else {
+        (kind, bits)
+    }
 }
 
 /// The rows of this batch that the message goes to.
@@ -124,7 +162,7 @@ fn open<'o>(
         _ => (&mut table.open_readings, &table.readings),
     };
     let at = *open.get_or_insert_with(|| {
-        open_tables.push(payload.group.route.table);
+        open_tables.push(payload.group.table);
         output.open(layout, payload.group.received)
     });
     &mut output.rows[at]
@@ -181,33 +219,28 @@ fn push_event(rows: &mut Rows, draft: &Draft, drafts: &Drafts) {
     }
 }
 
-fn push_tags(rows: &mut Rows, drafts: &Drafts, tags: Range<usize>) {
-    if tags.is_empty() {
-        return;
-    }
-    let start = rows.text.len();
-    write_tags(drafts, tags, &mut rows.text);
-    let span = Span { start: start as u32, len: (rows.text.len() - start) as u32 };
-    rows.tags.rows.push(rows.len() as u32);
-    rows.tags.bits.push(span.to_bits());
+/// The tags of a message, or nothing if there are none.
+fn write_tags(drafts: &Drafts, tags: Range<usize>, out: &mut Vec<u8>) {
+    let tags = drafts.tags[tags].iter();
+    push_members(tags.map(|tag| (drafts.text(tag.name), drafts.text(tag.value))), out);
 }
 
-/// A JSON object of strings with sorted names, or nothing if there are none.
-fn write_tags(drafts: &Drafts, tags: Range<usize>, out: &mut Vec<u8>) {
+/// A JSON object of strings, or nothing if there are none.
+pub fn push_members<'t>(tags: impl Iterator<Item = (&'t [u8], &'t [u8])>, out: &mut Vec<u8>) {
     let mut before = b'{';
-    for tag in &drafts.tags[tags.clone()] {
+    for (name, value) in tags {
         out.push(before);
-        push_string(drafts.text(tag.name), out);
+        push_string(name, out);
         out.push(b':');
-        push_string(drafts.text(tag.value), out);
+        push_string(value, out);
         before = b',';
     }
-    if !tags.is_empty() {
+    if before == b',' {
         out.push(b'}');
     }
 }
 
-fn push_text(text: &mut Vec<u8>, value: &[u8]) -> u64 {
+pub fn push_text(text: &mut Vec<u8>, value: &[u8]) -> u64 {
     let start = text.len() as u32;
     text.extend_from_slice(value);
     Span { start, len: value.len() as u32 }.to_bits()

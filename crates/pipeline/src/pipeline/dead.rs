@@ -4,23 +4,31 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::batch::Group;
-use model::dead_letter::{Entry, Rejection};
-use model::{Address, DeadLetter, Offset, PayloadKind, Reason, Replayed, Source, TenantId};
+use model::dead_letter::{Entry, Rejection, Replayed};
+use model::{Address, DeadLetter, Offset, PayloadKind, Reason, Source, TenantId};
 
 use super::{Payload, Pipeline, Stage};
 use crate::draft::Fault;
-use crate::output::{Defect, Output};
+use crate::output::{Defect, Flagged, Output};
 
 impl Pipeline {
     /// A payload of which nothing is accepted.
-    pub(super) fn reject_payload(&self, payload: &Payload<'_>, reason: Reason, detail: String, output: &mut Output) {
+    pub(super) fn reject_payload(
+        &mut self,
+        payload: &Payload<'_>,
+        reason: Reason,
+        detail: String,
+        output: &mut Output,
+    ) {
         let fault = Fault { reason, path: String::new(), detail };
-        self.reject(payload, 0, 0..payload.bytes.len(), fault, output);
+        self.work.drafts.clear();
+        self.reject(payload, 0, 0..payload.body().len(), fault, output);
     }
 
-    /// One message of a payload: its bytes are this part of it.
+    /// One message of a payload: its bytes are this part of the payload's body.
+    #[cold]
     pub(super) fn reject(
-        &self,
+        &mut self,
         payload: &Payload<'_>,
         index: u32,
         bytes: Range<usize>,
@@ -29,58 +37,84 @@ impl Pipeline {
     ) {
         output.counts.messages += 1;
         output.counts.rejected += 1;
+        self.tally(payload, Some(fault.reason), output);
+        let Fault { reason, path, detail } = fault;
+        if payload.origin.is_some() && self.work.drafts.messages.len() <= 1 {
+            self.work.rejection = Some(Rejection { reason, path, detail });
+            return;
+        }
+        let table = &self.tables.list[payload.group.table as usize];
+        let lane = payload.lane.and_then(|lane| table.lanes.get(lane as usize));
         output.dead.push(Entry::Letter(DeadLetter {
             address: Address { partition: self.partition, offset: payload.offset, index },
             source: self.source(payload.group.device).expect("only payloads of bound indices get here"),
             kind: payload.group.kind,
             format: payload.group.format,
-            reason: fault.reason,
-            detail: fault.detail,
-            path: fault.path,
-            schema: None,
+            reason,
+            detail,
+            path,
+            schema: lane.and_then(|lane| lane.schema),
             received: payload.group.received,
-            payload: payload.bytes[bytes].to_vec(),
+            // What names the schema stays in front, so that the letter can be read again.
+            payload: [&payload.bytes[..payload.head], &payload.body()[bytes]].concat(),
         }));
     }
 
-    /// Says what became of a payload that is tried again. What was rejected of a single message is said there; messages of
-    /// an array that are rejected are letters of their own.
-    pub(super) fn conclude(&self, payload: &Payload<'_>, messages: usize, output: &mut Output) {
+    /// The payload was read, and each of its messages accepted or rejected: says so of a dead letter.
+    #[inline]
+    pub(super) fn end_payload(&mut self, payload: &Payload<'_>, output: &mut Output) {
         let Some(origin) = payload.origin else { return };
-        let source = self.source(payload.group.device).expect("only payloads of bound indices get here");
-        let again = output.dead[self.work.dead_before..].last().and_then(Entry::letter).filter(|_| messages == 1);
-        let rejected = again.map(|letter| {
-            let (path, detail) = (letter.path.clone(), letter.detail.clone());
-            Rejection { reason: letter.reason, path, detail }
-        });
-        if rejected.is_some() {
-            output.dead.pop();
-        }
         output.dead.push(Entry::Replayed(Replayed {
             origin,
             address: Address { partition: self.partition, offset: payload.offset, index: 0 },
-            tenant: source.tenant(),
+            tenant: self.tables.list[payload.group.table as usize].tenant,
             bytes: payload.bytes.len() as u32,
             at: payload.group.received,
-            rejected,
+            rejected: self.work.rejection.take(),
         }));
+    }
+
+    /// Counts a message of a device whose class flags devices for what they send. What is tried again does not count: it was
+    /// counted when it was sent.
+    #[inline]
+    pub(super) fn tally(&mut self, payload: &Payload<'_>, rejected: Option<Reason>, output: &mut Output) {
+        let facts = payload.group;
+        let Some(rule) = &self.tables.list[facts.table as usize].rules.quarantine else { return };
+        if payload.origin.is_some() || rejected == Some(Reason::Quarantined) {
+            return;
+        }
+        let decided = self.tallies.count(facts.route.slot, rejected.is_some(), rule);
+        if let (Some(run), Some(reason)) = (decided, rejected) {
+            output.flagged.push(Flagged {
+                device: facts.device,
+                source: self.source(facts.device).expect("only payloads of bound indices get here"),
+                at: facts.received,
+                messages: run.messages,
+                rejected: run.rejected,
+                reason,
+                quarantine: rule.quarantine,
+            });
+        }
     }
 
     /// Makes the message that panicked a dead letter and sets out to go on behind it.
     pub(super) fn isolate(&mut self, current: &mut Option<Payload<'_>>, stage: &mut Stage, output: &mut Output) {
         let payload = current.expect("a panic comes from a payload");
         let (index, bytes) = match *stage {
-            Stage::Reading => (0, 0..payload.bytes.len()),
+            Stage::Reading => (0, 0..payload.body().len()),
             Stage::Accepting(number) => (number as u32, self.work.drafts.messages[number].bytes.clone()),
         };
         output.repair();
         output.defects.push(Defect::Poison { offset: payload.offset, index });
         let fault = Fault { reason: Reason::Poison, path: String::new(), detail: String::new() };
+        if *stage == Stage::Reading {
+            self.work.drafts.clear();
+        }
         self.reject(&payload, index, bytes, fault, output);
         match stage {
             Stage::Reading => {
                 *current = None;
-                self.conclude(&payload, 1, output);
+                self.end_payload(&payload, output);
             }
             Stage::Accepting(number) => *number += 1,
         }

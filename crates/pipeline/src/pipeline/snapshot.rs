@@ -1,13 +1,13 @@
 //! The stored form of a pipeline's state.
 //!
 //! ```text
-//! snapshot = magic "TWPS" | format u16 = 2 | partition u16 | position u64 | plan version u64 | plan blob
-//!          | tables | windows | devices
+//! snapshot = magic "TWPS" | format u16 = 3 | partition u16 | position u64 | plan blob | tables | windows | devices
+//!          | tallies
 //! ```
 //!
 //! It has no checksum: the file that holds it has one, which is made on another thread than the one that derives.
 //!
-//! The parts' layouts are in the headers of `plan`, `tables`, `window` and `devices`. All integers are little-endian.
+//! The parts' layouts are in the headers of `plan`, `tables`, `window`, `devices` and `tallies`. All integers are little-endian.
 
 use model::wire::{Reader, Short, Writer};
 use model::{ErrorKind, Partition};
@@ -16,10 +16,11 @@ use super::Pipeline;
 use crate::devices::Devices;
 use crate::plan::Plan;
 use crate::tables::Tables;
+use crate::tallies::Tallies;
 use crate::window::Windows;
 
 const MAGIC: [u8; 4] = *b"TWPS";
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 
 /// A snapshot that cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -55,6 +56,7 @@ impl Pipeline {
         self.tables.encode(out);
         self.windows.encode(out);
         self.devices.encode(out);
+        self.tallies.encode(out);
     }
 
     /// The state that [`Pipeline::snapshot`] wrote.
@@ -74,9 +76,10 @@ impl Pipeline {
         let tables = Tables::decode(reader, &plan)?;
         let windows = Windows::decode(reader)?;
         let devices = Devices::decode(reader, tables.list.len(), windows.len())?;
+        let tallies = Tallies::decode(reader, windows.len())?;
         if !reader.0.is_empty() {
             return Err(Short);
         }
-        Ok(Self { position, devices, tables, windows, ..Self::new(partition, plan) })
+        Ok(Self { position, devices, tables, windows, tallies, ..Self::new(partition, plan) })
     }
 }

@@ -6,11 +6,12 @@ use model::{
 };
 
 use super::*;
-use crate::plan::ClassPlan;
 
+mod contracts;
 mod examples;
 mod properties;
 mod replays;
+mod schemas;
 
 pub const RECEIVED: i64 = 1_700_000_000_000;
 
@@ -44,7 +45,9 @@ pub fn process(pipeline: &mut Pipeline, batch: &Batch, output: &mut Output) {
 
 /// A pipeline under which index 0 is device 1 of class `pump`.
 pub fn pipeline(unknown_fields: UnknownFields) -> Pipeline {
-    let plan = Plan { default: ClassPlan { unknown_fields }, ..Plan::default() };
+    let mut plan = Plan::default();
+    let rules = model::ClassRules { unknown_fields, ..Default::default() };
+    plan.set_rules(TenantId::from_bytes([1; 16]), class("pump"), rules);
     let mut pipeline = Pipeline::new(Partition(3), plan);
     process(&mut pipeline, &batch(RECEIVED, &[bind(0, device(1, "pump"))], &[]), &mut Output::default());
     pipeline

@@ -2,9 +2,10 @@ use model::PayloadKind;
 use proptest::prelude::*;
 
 use super::*;
-use crate::draft::{Column, Draft};
+use crate::draft::{Column, Draft, Reading};
 use crate::json::{Scratch, read};
-use model::UnknownFields;
+use crate::tables::Names;
+use model::ValueKind;
 
 /// A class that knows some metrics, and its shapes.
 #[derive(Default)]
@@ -25,7 +26,7 @@ impl Class {
     /// Reads a payload and says what became of it.
     fn read(&mut self, payload: &[u8], kind: PayloadKind) -> String {
         let mut drafts = Drafts::default();
-        let mut sink = Sink::new(&mut drafts, &mut self.names, kind, UnknownFields::Drop);
+        let mut sink = Sink::new(&mut drafts, &mut self.names, Reading::plain(kind));
         match read(payload, &mut Scratch::default(), &mut self.shapes, &mut sink) {
             Ok(()) => describe(&drafts),
             Err(failure) => format!("{failure:?}"),
@@ -35,7 +36,7 @@ impl Class {
     /// Whether a payload that is one message fits a shape.
     fn fits(&mut self, payload: &[u8]) -> bool {
         let mut drafts = Drafts::default();
-        let mut sink = Sink::new(&mut drafts, &mut self.names, PayloadKind::Data, UnknownFields::Drop);
+        let mut sink = Sink::new(&mut drafts, &mut self.names, Reading::plain(PayloadKind::Data));
         self.shapes.read(payload, 0, &mut sink).is_some()
     }
 }

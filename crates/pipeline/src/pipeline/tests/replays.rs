@@ -16,8 +16,10 @@ fn again(offset: Offset, payload: &str) -> (GroupKey, Vec<u8>) {
     (GroupKey { flags: GroupFlags::REPLAYED, ..key(0) }, bytes)
 }
 
-/// Where each outcome stands, of which letter it is, and why it was rejected.
-fn outcomes(output: &Output) -> Vec<(Offset, Offset, Option<(&'static str, &str)>)> {
+/// Where an outcome stands, of which letter it is, and why it was rejected.
+type Outcome<'o> = (Offset, Offset, Option<(&'static str, &'o str)>);
+
+fn outcomes(output: &Output) -> Vec<Outcome<'_>> {
     let all = output.dead.iter().filter_map(|entry| match entry {
         Entry::Replayed(replayed) => Some(replayed),
         Entry::Letter(_) => None,
