@@ -236,6 +236,17 @@ pub enum AvroNode {
 /// The field of [`Root::fields`] that a value becomes; `None`: it is read over.
 pub type Keep = Option<u32>;
 
+impl AvroNode {
+    /// The field that the value of a node becomes.
+    pub fn keep(&self) -> Keep {
+        match self {
+            Self::Boolean(keep) | Self::Int(keep) | Self::Long(keep) | Self::Float(keep) => *keep,
+            Self::Double(keep) | Self::Text(keep) | Self::Enum(_, keep) => *keep,
+            _ => None,
+        }
+    }
+}
+
 /// What the entries of a map are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -295,6 +306,19 @@ pub enum ProtobufKind {
     Map(MapOf, Box<ProtobufKind>),
     /// Known and read over: repeated fields, groups, recursion.
     Ignored,
+}
+
+impl ProtobufKind {
+    /// The field that a value becomes.
+    pub fn keep(&self) -> Keep {
+        match self {
+            Self::Double(keep) | Self::Float(keep) | Self::Int32(keep) | Self::Int64(keep) => *keep,
+            Self::Uint32(keep) | Self::Uint64(keep) | Self::Sint32(keep) | Self::Sint64(keep) => *keep,
+            Self::Fixed32(keep) | Self::Fixed64(keep) | Self::Sfixed32(keep) | Self::Sfixed64(keep) => *keep,
+            Self::Bool(keep) | Self::Text(keep) | Self::Enum(_, keep) | Self::Timestamp(keep) => *keep,
+            Self::Bytes | Self::Message(_) | Self::Map(..) | Self::Ignored => None,
+        }
+    }
 }
 
 impl Contract {

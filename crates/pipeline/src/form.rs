@@ -37,6 +37,8 @@ pub struct Form {
     pub defaults: Vec<u32>,
     /// Tags of messages that do not have them, sorted by name.
     pub default_tags: Vec<(Arc<str>, Arc<str>)>,
+    /// The record that holds the metrics.
+    pub metrics: u32,
     pub others: Others,
 }
 
@@ -107,6 +109,14 @@ pub enum Default {
 }
 
 impl Form {
+    /// The slot of the part, or metric, at these names.
+    pub fn slot_at(&self, path: &[String]) -> Option<u32> {
+        let same = |slot: &Slot| {
+            slot.path.len() == path.len() && slot.path.iter().zip(path).all(|(a, b)| **a == *b.as_bytes())
+        };
+        self.slots.iter().position(same).map(|slot| slot as u32)
+    }
+
     /// JSON pointer to the metric of this name.
     pub fn pointer_of(&self, metric: &[u8]) -> String {
         let slot = self.slots.iter().find(|slot| slot.part == Part::Metric && slot.name.as_bytes() == metric);

@@ -11,18 +11,19 @@ use model::rules::Conversion;
 use model::{ClassRules, Expression, Reason, TenantId};
 use uuid::Uuid;
 
+use crate::encoded::Encoded;
 use crate::form::{self, Form, Unusable};
 use crate::json::Shapes;
 use crate::plan::Plan;
 use crate::tables::{NO_NAME, Names};
 
 /// What a lane is for.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LaneKey {
     /// The schema that the device, or its class, names.
     pub schema_id: Option<Uuid>,
-    /// The schema that the payload names itself, and the message type in it.
-    pub written: Option<(u32, Vec<u32>)>,
+    /// The schema that the payload names itself, and the position of the message type in it.
+    pub written: Option<(u32, u32)>,
 }
 
 /// How messages are read.
@@ -34,6 +35,8 @@ pub struct Lane {
     pub schema: Option<SchemaOf>,
     pub language: Option<Language>,
     pub form: Option<Form>,
+    /// How the schema's own encoding is read, if it has one.
+    pub encoded: Option<Encoded>,
     /// The name of each slot's metric in the class, or [`NO_NAME`].
     pub slot_names: Vec<u32>,
     pub shapes: Shapes,
@@ -66,7 +69,7 @@ impl Lane {
         let outcome = match (&key.schema_id, &key.written) {
             (None, None) => Ok(()),
             (Some(schema_id), None) => lane.of_device(tenant, *schema_id, rules, plan),
-            (schema_id, Some((id, indexes))) => lane.of_payload(tenant, *schema_id, *id, indexes, rules, plan),
+            (schema_id, Some((id, root))) => lane.of_payload(tenant, *schema_id, (*id, *root), rules, plan),
         };
         lane.refused = outcome.err();
         lane.key = key;
@@ -90,8 +93,7 @@ impl Lane {
         &mut self,
         tenant: TenantId,
         schema_id: Option<Uuid>,
-        id: u32,
-        indexes: &[u32],
+        (id, root): (u32, u32),
         rules: &ClassRules,
         plan: &Plan,
     ) -> Result<(), Refusal> {
@@ -117,7 +119,7 @@ impl Lane {
         self.schema = place.map(|place| schema_of(record, place));
         let written = usable(record)?;
         self.language = Some(written.language);
-        let writer = written.root(indexes).ok_or_else(no_root)?;
+        let writer = written.roots.get(root as usize).ok_or_else(no_root)?;
         let newest = place.and_then(|place| plan.newest(tenant, place.schema_id));
         let reader = match newest.map(|(record, _)| &record.contract) {
             Some(Verdict::Usable(contract)) if contract.language == written.language => same_root(contract, writer),
@@ -126,11 +128,12 @@ impl Lane {
         self.compile(writer, reader.unwrap_or(writer), rules)
     }
 
-    fn compile(&mut self, _writer: &Root, reader: &Root, rules: &ClassRules) -> Result<(), Refusal> {
+    fn compile(&mut self, writer: &Root, reader: &Root, rules: &ClassRules) -> Result<(), Refusal> {
         let form = form::compile(reader, rules).map_err(|Unusable(why)| (Reason::SchemaUnusable, why))?;
         self.slot_names = vec![NO_NAME; form.slots.len()];
         let converted = form.slots.iter().filter_map(|slot| Some((Named::new(&slot.name), slot.conversion?)));
         self.conversions = converted.collect();
+        self.encoded = Encoded::compile(writer, &form);
         self.form = Some(form);
         Ok(())
     }

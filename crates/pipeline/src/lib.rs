@@ -10,6 +10,7 @@ mod plan;
 
 mod binary;
 mod draft;
+mod encoded;
 mod form;
 mod json;
 mod lane;

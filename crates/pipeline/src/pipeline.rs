@@ -14,6 +14,7 @@ use model::{
 use crate::binary::{self, Cbor, MessagePack};
 use crate::devices::{Devices, NO_COHORT, Route};
 use crate::draft::{Drafts, Failure, Reading, Sink};
+use crate::encoded;
 use crate::json;
 use crate::lane::Lane;
 use crate::output::{Defect, Output};
@@ -56,6 +57,7 @@ struct Work {
     drafts: Drafts,
     json: json::Scratch,
     binary: binary::Scratch,
+    encoded: encoded::Scratch,
     accept: accept::Scratch,
     /// Tables with open rows in this batch.
     open_tables: Vec<u32>,
@@ -308,13 +310,15 @@ impl Pipeline {
         let work = &mut self.work;
         let ClassTable { rules, names, lanes, .. } = &mut self.tables.list[payload.group.table as usize];
         let Some(lane) = payload.lane.and_then(|lane| lanes.get_mut(lane as usize)) else { return false };
-        let Lane { form, slot_names, shapes, .. } = lane;
+        let Lane { form, encoded, slot_names, shapes, .. } = lane;
+        let form = form.as_ref();
         let reading = Reading {
             kind: payload.group.kind,
             unknown_fields: rules.unknown_fields,
             ts_unit: rules.ts_unit,
-            form: form.as_ref(),
+            form,
             slot_names,
+            encoded: matches!(format, Format::Avro | Format::Protobuf),
         };
         let mut sink = Sink::new(&mut work.drafts, names, reading);
         let body = payload.body();
@@ -322,10 +326,14 @@ impl Pipeline {
             Format::Json => json::read(body, &mut work.json, shapes, &mut sink),
             Format::MessagePack => binary::read(MessagePack::new(body), &mut work.binary, &mut sink),
             Format::Cbor => binary::read(Cbor::new(body), &mut work.binary, &mut sink),
-            Format::Avro | Format::Protobuf => {
-                self.reject_payload(payload, Reason::FormatUnsupported, String::new(), output);
-                return false;
-            }
+            Format::Avro | Format::Protobuf => match (encoded, form) {
+                (Some(encoded), Some(form)) => encoded.read(body, &mut work.encoded, &mut sink, form),
+                _ => {
+                    let detail = "the schema does not say how it is encoded".to_owned();
+                    self.reject_payload(payload, Reason::SchemaUnusable, detail, output);
+                    return false;
+                }
+            },
         };
         if let Err(Failure { reason, offset, what }) = outcome {
             let detail = format!("{what} at byte {}", payload.head + offset);

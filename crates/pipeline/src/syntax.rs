@@ -19,7 +19,8 @@ pub struct SyntaxError {
 }
 
 /// Checks that `body` is one object or an array of objects, and counts its messages. Nothing is said about what the
-/// objects hold. Avro and Protobuf bytes count as one well-formed message: only their schema can tell.
+/// objects hold. Avro and Protobuf bytes count as one well-formed message, and so does what begins with a zero byte, as the
+/// Confluent wire format does and no other message: only their schema can tell.
 pub fn check(format: Format, body: &[u8]) -> Result<usize, SyntaxError> {
     let mut count = 0;
     elements(format, body, |_| count += 1)?;
@@ -29,6 +30,10 @@ pub fn check(format: Format, body: &[u8]) -> Result<usize, SyntaxError> {
 /// As [`check`], and hands over each message's bytes, in order, for a caller that has to split a large array. Those
 /// handed over before an error are void.
 pub fn elements<'a>(format: Format, body: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Result<(), SyntaxError> {
+    if body.first() == Some(&0) {
+        each(body);
+        return Ok(());
+    }
     let outcome = match format {
         Format::Json => json::elements(body, &mut each),
         Format::MessagePack => binary::elements(MessagePack::new(body), &mut each),

@@ -49,6 +49,8 @@ pub struct Reading<'s> {
     pub form: Option<&'s Form>,
     /// The name of each slot's metric, or [`NO_NAME`]: found once.
     pub slot_names: &'s mut [u32],
+    /// The format is the schema's own.
+    pub encoded: bool,
 }
 
 #[cfg(test)]
@@ -56,7 +58,7 @@ impl Reading<'_> {
     /// Without a schema, for a class that drops what it does not know.
     pub fn plain(kind: PayloadKind) -> Self {
         let (unknown_fields, ts_unit) = (UnknownFields::Drop, TsUnit::Milliseconds);
-        Self { kind, unknown_fields, ts_unit, form: None, slot_names: &mut [] }
+        Self { kind, unknown_fields, ts_unit, form: None, slot_names: &mut [], encoded: false }
     }
 }
 

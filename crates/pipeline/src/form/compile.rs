@@ -29,6 +29,7 @@ pub fn compile(root: &Root, rules: &ClassRules) -> Result<Form, Unusable> {
         required: Vec::new(),
         defaults: Vec::new(),
         default_tags: Vec::new(),
+        metrics: 0,
         others,
     };
     let mut names = HashSet::new();
@@ -111,7 +112,7 @@ impl Form {
     /// The parts of a message that a schema need not name. A flat schema that takes nothing else is taken at its word.
     fn add_envelope(&mut self, rules: &ClassRules) {
         if self.whole {
-            self.child(0, &["metrics".to_owned()], Part::Metric);
+            self.metrics = self.child(0, &["metrics".to_owned()], Part::Metric);
         }
         let names = |form: &Self, name: &str| form.nodes[0].find(name).is_some();
         if !names(self, "tags") {

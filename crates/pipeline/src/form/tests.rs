@@ -98,6 +98,7 @@ fn times_by_their_unit() {
     assert_eq!(read(TsUnit::Milliseconds, &Scalar::Float(1.5)), None);
     assert_eq!(read(TsUnit::Milliseconds, &Scalar::Text(b"1970-01-01T00:00:00Z")), None);
     assert_eq!(read(TsUnit::Iso8601, &integer(0)), None);
+    assert_eq!(Time::from_parts(-1, 999_999_999), time(-1, 999_999));
 }
 
 #[test]

@@ -23,6 +23,11 @@ impl Time {
     pub fn from_millis(millis: i64) -> Self {
         Self { millis, rest: 0 }
     }
+
+    /// Of a `google.protobuf.Timestamp`.
+    pub fn from_parts(seconds: i64, nanos: i32) -> Option<Self> {
+        Self::finer(i128::from(seconds) * 1_000_000_000 + i128::from(nanos), 1_000_000)
+    }
 }
 
 /// The time that a value is in this unit.

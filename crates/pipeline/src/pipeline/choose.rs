@@ -5,10 +5,11 @@
 //! has a schema of that id. An Avro payload may also be in the single-object encoding. Everything else is read under what
 //! the device, or its class, names.
 
-use model::contract::Language;
+use model::contract::{Contract, Language, Verdict};
 use model::{Format, PayloadKind, Reason};
 
 use super::{Payload, Pipeline};
+use crate::encoded::message_indexes;
 use crate::lane::LaneKey;
 
 /// What a payload in the wire format begins with: 0, and the id.
@@ -117,21 +118,43 @@ impl Pipeline {
     fn written(&mut self, payload: &mut Payload<'_>, own: u32, id: u32, head: usize) -> Result<Format, Refusal> {
         let table = &mut self.tables.list[payload.group.table as usize];
         payload.lane = None;
-        if self.plan.schema(table.tenant, id).is_none() {
+        let Some(record) = self.plan.schema(table.tenant, id) else {
             return Err((Reason::SchemaUnknown, format!("there is no schema {id}")));
-        }
+        };
+        let (root, indexes) = match &record.contract {
+            Verdict::Usable(contract) if contract.language == Language::Protobuf => {
+                message_type(contract, &payload.bytes[head..])?
+            }
+            _ => (0, 0),
+        };
         let schema_id = table.lanes[own as usize].key.schema_id;
-        let number = table.lane(LaneKey { schema_id, written: Some((id, Vec::new())) }, &self.plan);
+        let number = table.lane(LaneKey { schema_id, written: Some((id, root)) }, &self.plan);
         let lane = &table.lanes[number as usize];
         payload.lane = Some(number);
         if let Some(refusal) = &lane.refused {
             return Err(refusal.clone());
         }
-        payload.head = head;
+        payload.head = head + indexes;
         Ok(match lane.language {
             Some(Language::Avro) => Format::Avro,
             Some(Language::Protobuf) => Format::Protobuf,
             _ => Format::Json,
         })
+    }
+}
+
+/// The position of the message type that a Protobuf payload names, and how many bytes that takes.
+fn message_type(contract: &Contract, body: &[u8]) -> Result<(u32, usize), Refusal> {
+    // Nearly always the first one, in one byte.
+    if body.first() == Some(&0) && contract.roots.first().is_some_and(|root| root.indexes == [0]) {
+        return Ok((0, 1));
+    }
+    let (indexes, len) = message_indexes(body).map_err(|what| (Reason::NotWellFormed, what))?;
+    match contract.roots.iter().position(|root| root.indexes == indexes) {
+        Some(root) => Ok((root as u32, len)),
+        None => {
+            let detail = format!("the schema has no message type at {indexes:?} that has metrics");
+            Err((Reason::NotWellFormed, detail))
+        }
     }
 }

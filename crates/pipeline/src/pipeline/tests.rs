@@ -8,6 +8,7 @@ use model::{
 use super::*;
 
 mod contracts;
+mod encoded;
 mod examples;
 mod properties;
 mod replays;

@@ -6,6 +6,7 @@ use model::{PayloadKind, Reason, UnknownFields, ValueKind};
 
 use super::{Column, Metric, Scalar, Sink, Tag};
 use crate::draft::pointer;
+use crate::form::ts::Time;
 use crate::form::{Form, Level, Member, Misfit, Node, Others, Slot, Value};
 use crate::tables::NO_NAME;
 
@@ -190,6 +191,34 @@ impl<'s> Sink<'s> {
         }
     }
 
+    /// The time of a slot that a format gives as such; `None` is out of the range of milliseconds.
+    pub fn time(&mut self, form: &Form, slot: u32, time: Option<Time>) {
+        let description = &form.slots[slot as usize];
+        self.meet(slot as usize);
+        match time {
+            Some(time) if matches!(description.part, Part::Ts(_)) => self.drafts.set_time(time),
+            Some(_) => {}
+            None => {
+                let detail = "seconds and nanoseconds out of range".to_owned();
+                self.misfit(description, Misfit { reason: Reason::TsInvalid, detail });
+            }
+        }
+    }
+
+    /// An entry of a map of metrics.
+    pub fn entry(&mut self, form: &Form, name: &[u8], value: &Scalar<'_>) {
+        match self.member(form, form.metrics, name, &mut 0) {
+            Found::Slot(slot) => self.slot(form, slot, value),
+            Found::Other => self.other(form, form.metrics, name, value),
+            _ => {}
+        }
+    }
+
+    /// What becomes of fields that nothing names.
+    pub fn policy(&self) -> UnknownFields {
+        self.reading.unknown_fields
+    }
+
     /// The value of a field that the schema does not name.
     pub fn other(&mut self, form: &Form, node: u32, key: &[u8], value: &Scalar<'_>) {
         if self.is_rejected() {
@@ -224,7 +253,10 @@ impl<'s> Sink<'s> {
 
     /// What only the whole message shows.
     pub(super) fn check_form(&mut self, form: &Form) {
-        if let Some(missing) = form.required.iter().find(|slot| !self.is_met(**slot)) {
+        // What is read over is not told of by every format.
+        let told = |slot: u32| !self.reading.encoded || !form.slots[slot as usize].check.is_ignored();
+        let missing = form.required.iter().find(|slot| !self.is_met(**slot) && told(**slot));
+        if let Some(missing) = missing {
             return self.reject(Reason::RequiredMissing, pointer(&form.path_of(*missing)), "missing".to_owned());
         }
         if form.slots.iter().all(|slot| slot.default.is_none()) {
