@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use model::{Clock, DeviceId, TenantId};
-use registry::{NewDevice, Registry, Secret, TenantLimits, TenantSettings};
+use registry::{NewDevice, Registry, Secret, TenantSettings};
 
 const LOOK_UPS: u32 = 1_000_000;
 const REGISTRATIONS: u32 = 500;
@@ -22,7 +22,7 @@ async fn run() {
     let directory = tempfile::TempDir::new().expect("a temporary directory can be made");
     let url = format!("sqlite:{}", directory.path().join("registry.db").display());
     let registry = Registry::open(&url, Clock::system()).await.expect("a new registry opens");
-    let settings = TenantSettings { name: "bench".to_owned(), limits: TenantLimits::default() };
+    let settings = TenantSettings::defaults("bench");
     let tenant = registry.create_tenant(settings).await.expect("the tenant is new").tenant_id;
     let (device, token) = registrations(&registry, tenant).await;
     look_ups(&registry, device, &token).await;

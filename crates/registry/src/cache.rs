@@ -13,8 +13,7 @@ mod answers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Clock, DeviceId, Format, KeyId, Millis, TenantId, UnknownFields};
-use uuid::Uuid;
+use model::{Clock, DeviceId, Format, KeyId, Millis, Profile, TenantId};
 
 use crate::resource::class::{ClassLimits, Durability};
 use crate::resource::device::Status;
@@ -50,12 +49,11 @@ pub struct DeviceAuth {
     pub class: Arc<str>,
     /// Active or quarantined: an inactive device is denied.
     pub status: Status,
-    /// Its own or its class's.
-    pub schema_id: Option<Uuid>,
+    /// What its messages need beside the rules of its class.
+    pub profile: Arc<Profile>,
     /// The format of payloads that do not say theirs; `None` is JSON.
     pub format: Option<Format>,
     pub durability: Durability,
-    pub unknown_fields: UnknownFields,
     pub free_topics: bool,
     pub limits: ClassLimits,
 }

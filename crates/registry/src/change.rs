@@ -6,15 +6,21 @@ use model::{DeviceId, KeyId, TenantId};
 
 /// Something changed. It is sent after the change is durable and after the cache has forgotten the old answer, so who
 /// asks again on receiving it gets the new one. A receiver that lagged (`RecvError::Lagged`) takes it that everything
-/// changed. What is new is not announced: nobody can depend on it yet.
+/// changed. New devices, keys and tenants are not announced: nobody can depend on them yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// Class, schema, status or token changed, or it was deleted, or an old token's overlap ended: its sessions end.
+    /// Class, status or token changed, or it was deleted, or an old token's overlap ended: its sessions end.
     Device(DeviceId),
+    /// Its schema or metadata changed: its sessions go on.
+    Profile(DeviceId),
     /// Its rights changed or it was deleted: its sessions end.
     Key(KeyId),
-    /// Its settings changed or it was deleted.
+    /// Its durability, format, limits or free topics changed, or it was deleted: its devices' sessions end.
     Class(TenantId, Arc<str>),
+    /// Something else of a class changed, or it is new; without a class: the tenant's units. Sessions go on.
+    Rules(TenantId, Option<Arc<str>>),
+    /// Tags of a class or metadata that may be a tag changed, so that devices have other profiles. Sessions go on.
+    Profiles(TenantId),
     /// A schema of the tenant was registered or deleted. It ends no session.
     Schema(TenantId),
     /// Its limits changed, or it was deleted and everything of it is revoked.

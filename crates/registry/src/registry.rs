@@ -5,6 +5,7 @@ mod classes;
 mod devices;
 mod keys;
 mod maintenance;
+mod rules;
 mod schemas;
 mod tenants;
 
@@ -20,7 +21,7 @@ use crate::cache::Cache;
 use crate::change::Change;
 use crate::presence::Presence;
 use crate::resource::key::{KeySettings, Right};
-use crate::resource::tenant::{DEFAULT_TENANT, DEV_TENANT, Tenant, TenantLimits, TenantRef, TenantSettings};
+use crate::resource::tenant::{DEFAULT_TENANT, DEV_TENANT, Tenant, TenantRef, TenantSettings};
 use crate::secret::{Secret, SecretKind};
 use crate::{Error, Result};
 
@@ -28,6 +29,7 @@ use schemas::Schemas;
 
 pub use devices::{Created, Rotated};
 pub use keys::NewKey;
+pub use rules::TenantRules;
 pub use schemas::{Compatible, Registered};
 
 /// Changes that a receiver may be behind; past it, it takes it that everything changed.
@@ -82,7 +84,7 @@ impl Registry {
         let now = self.0.clock.now_ms();
         let tenant = |name: &str| Tenant {
             tenant_id: TenantId::random(),
-            settings: TenantSettings { name: name.to_owned(), limits: TenantLimits::default() },
+            settings: TenantSettings::defaults(name),
             created_at: now,
         };
         let (default, dev) = (tenant(DEFAULT_TENANT), tenant(DEV_TENANT));

@@ -7,6 +7,7 @@ pub mod class;
 pub mod device;
 pub mod duration_text;
 pub mod key;
+pub mod rules;
 pub mod schema;
 pub mod tenant;
 

@@ -23,7 +23,9 @@ pub async fn follow(registry: Registry, store: Store, mut stop: watch::Receiver<
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let done = match change {
-            Ok(Change::Class(tenant, class)) => reload(&registry, &store, tenant, &class).await,
+            Ok(Change::Class(tenant, class) | Change::Rules(tenant, Some(class))) => {
+                reload(&registry, &store, tenant, &class).await
+            }
             Ok(_) => Ok(()),
             Err(RecvError::Lagged(_)) => load(&registry, &store).await,
             Err(RecvError::Closed) => return,

@@ -35,10 +35,11 @@ const READERS_MAX: u32 = 4;
 /// How long a statement waits for a lock or a connection before it fails as unavailable.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "registry", include_str!("../../migrations/0001_registry.sql")),
     (2, "devices by id", include_str!("../../migrations/0002_devices_by_id.sql")),
     (3, "schemas", include_str!("../../migrations/0003_schemas.sql")),
+    (4, "tenant rules", include_str!("../../migrations/0004_tenant_rules.sql")),
 ];
 
 type Transaction<'a> = sqlx::Transaction<'a, sqlx::Sqlite>;

@@ -13,8 +13,10 @@ impl Registry {
     pub async fn create_class(&self, tenant: TenantId, settings: ClassSettings) -> Result<Class> {
         settings.check()?;
         self.to_the_end(async move |inner| {
+            inner.check_class_schema(tenant, &settings).await?;
             let class = Class { tenant_id: tenant, settings, created_at: inner.clock.now_ms() };
             on!(inner.backend, db => db.insert_class(&class))?;
+            inner.announce(Change::Rules(tenant, Some(class.settings.name.as_str().into())));
             Ok(class)
         })
         .await
@@ -39,10 +41,28 @@ impl Registry {
     pub async fn update_class(&self, tenant: TenantId, name: &str, patch: Patch) -> Result<Class> {
         let name = name.to_owned();
         self.to_the_end(async move |inner| {
-            let change = |current: &Class| change(current, &patch);
+            let current = on!(inner.backend, db => db.class(tenant, &name))?;
+            let settings = change(&current, &patch)?;
+            if (settings.schema_id, &settings.units) != (current.settings.schema_id, &current.settings.units) {
+                inner.check_class_schema(tenant, &settings).await?;
+            }
+            let mut before = None;
+            let change = |current: &Class| {
+                before = Some(current.settings.clone());
+                change(current, &patch)
+            };
             let updated = on!(inner.backend, db => db.update_class(tenant, &name, change))?;
-            inner.cache.devices.forget_all();
-            inner.announce(Change::Class(tenant, name.into()));
+            let before = before.expect("a class that was changed was read");
+            let ends_sessions = updated.settings.of_sessions() != before.of_sessions();
+            let other_profiles = updated.settings.of_profiles() != before.of_profiles();
+            if ends_sessions || other_profiles {
+                inner.cache.devices.forget_all();
+            }
+            let name = name.into();
+            inner.announce(if ends_sessions { Change::Class(tenant, name) } else { Change::Rules(tenant, Some(name)) });
+            if other_profiles {
+                inner.announce(Change::Profiles(tenant));
+            }
             Ok(updated)
         })
         .await

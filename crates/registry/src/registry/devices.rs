@@ -1,5 +1,6 @@
 //! Devices and their tokens: register, read, change, rotate, delete.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use model::{DeviceId, Millis, TenantId};
@@ -72,15 +73,26 @@ impl Registry {
         Ok(Page::from_rows(found, rows, |device| device.device_id.to_string()))
     }
 
-    /// A change of class, schema or status ends the device's sessions; one of metadata does not.
+    /// A change of class or status ends the device's sessions; one of schema or metadata does not.
     pub async fn update_device(&self, tenant: TenantId, device: DeviceId, patch: Patch) -> Result<Device> {
         self.to_the_end(async move |inner| {
+            let current = on!(inner.backend, db => db.device(tenant, device))?;
+            let schema_id = change(&current, &patch)?.schema_id;
+            if let Some(schema_id) = schema_id.filter(|_| schema_id != current.settings.schema_id) {
+                inner.check_schema(tenant, schema_id).await?;
+            }
             let (now, change) = (inner.clock.now_ms(), |current: &Device| change(current, &patch));
             let (before, after) = on!(inner.backend, db => db.update_device(tenant, device, now, change))?;
-            let without_metadata =
-                |device: &Device| DeviceSettings { metadata: Patch::new(), ..device.settings.clone() };
-            if without_metadata(&before) != without_metadata(&after) {
+            let (before, now) = (before.settings, &after.settings);
+            if before.device_class != now.device_class {
+                // It may be new.
+                inner.announce(Change::Rules(tenant, Some(now.device_class.as_str().into())));
+            }
+            if (&before.device_class, before.status) != (&now.device_class, now.status) {
                 inner.device_changed(device);
+            } else if before != *now {
+                inner.cache.devices.forget(&device);
+                inner.announce(Change::Profile(device));
             }
             Ok(after)
         })
@@ -127,12 +139,19 @@ impl Inner {
     async fn register(&self, tenant: TenantId, devices: Vec<NewDevice>) -> Result<Vec<Result<Created>>> {
         let now = self.clock.now_ms();
         let (mut candidates, mut tokens, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        // Those that may be named: many devices name few.
+        let mut schemas = HashSet::new();
         for new in devices {
             let (id_given, status_given) = (new.device_id.is_some(), new.status.is_some());
             let device_id = new.device_id.unwrap_or_else(DeviceId::random);
             let settings = new.settings();
             // What is wrong in itself never reaches the database; its place among the answers is kept.
-            answers.push(settings.check());
+            let mut checked = settings.check();
+            if let Some(schema_id) = settings.schema_id.filter(|id| checked.is_ok() && !schemas.contains(id)) {
+                checked = self.check_schema(tenant, schema_id).await;
+                schemas.extend(checked.is_ok().then_some(schema_id));
+            }
+            answers.push(checked);
             if answers.last().is_some_and(Result::is_ok) {
                 let token = Secret::random(SecretKind::Device);
                 let device = Device { device_id, tenant_id: tenant, settings, registered_at: now, last_seen_at: None };
@@ -140,7 +159,10 @@ impl Inner {
                 tokens.push(token);
             }
         }
-        let admitted = on!(self.backend, db => db.insert_devices(tenant, candidates))?;
+        let (admitted, new_classes) = on!(self.backend, db => db.insert_devices(tenant, candidates))?;
+        for class in new_classes {
+            self.announce(Change::Rules(tenant, Some(class.into())));
+        }
         let mut created = admitted.into_iter().zip(tokens).map(|(admitted, token)| self.created(admitted?, token));
         let answer = |checked: Result<()>| checked.and_then(|()| created.next().expect("one for each that passed"));
         Ok(answers.into_iter().map(answer).collect())

@@ -238,7 +238,7 @@ impl Registry {
 }
 
 impl Inner {
-    async fn verdict(&self, tenant: TenantId, id: u32) -> Result<Verdict> {
+    pub(super) async fn verdict(&self, tenant: TenantId, id: u32) -> Result<Verdict> {
         if let Some(verdict) = self.schemas.parsed.verdict(tenant, id) {
             return Ok(verdict);
         }

@@ -37,9 +37,23 @@ impl Registry {
     pub async fn update_tenant(&self, tenant: &TenantRef, patch: Patch) -> Result<Tenant> {
         let tenant = self.tenant(tenant).await?.tenant_id;
         self.to_the_end(async move |inner| {
-            let change = |current: &Tenant| change(current, &patch);
+            let mut before = None;
+            let change = |current: &Tenant| {
+                before = Some(current.settings.clone());
+                change(current, &patch)
+            };
             let updated = on!(inner.backend, db => db.update_tenant(tenant, change))?;
-            inner.announce(Change::Tenant(tenant));
+            let (before, now) = (before.expect("a tenant that was changed was read"), &updated.settings);
+            if before.metadata != now.metadata {
+                inner.cache.devices.forget_all();
+                inner.announce(Change::Profiles(tenant));
+            }
+            if before.units != now.units {
+                inner.announce(Change::Rules(tenant, None));
+            }
+            if before.limits != now.limits {
+                inner.announce(Change::Tenant(tenant));
+            }
             Ok(updated)
         })
         .await
@@ -64,7 +78,7 @@ impl Registry {
 }
 
 fn change(current: &Tenant, patch: &Patch) -> Result<TenantSettings> {
-    let settings = patched(&current.settings, patch)?;
+    let settings: TenantSettings = patched(&current.settings, patch)?;
     settings.check()?;
     if settings.name != current.settings.name && is_built_in(&current.settings.name) {
         return Err(Error::conflict(Resource::Tenant, &current.settings.name, BUILT_IN));

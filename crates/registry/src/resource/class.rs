@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use model::contract::TsUnit;
+use model::rules::{Computed, Quarantine};
 use model::{Format, Millis, TenantId, UnknownFields};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::rules::{Units, check_computed, check_quarantine, check_tags, check_units, ts_unit_text};
 use super::{check_metadata, check_name, duration_text};
 use crate::{Error, Result};
 
@@ -27,6 +30,21 @@ pub struct ClassSettings {
     pub format: Option<Format>,
     #[serde(default)]
     pub unknown_fields: UnknownFields,
+    /// How `ts` is written where the schema does not say it.
+    #[serde(default, with = "ts_unit_text")]
+    pub ts_unit: TsUnit,
+    /// The units in which metrics are stored; before the tenant's.
+    #[serde(default)]
+    pub units: Units,
+    /// Metrics made of others.
+    #[serde(default)]
+    pub computed: Vec<Computed>,
+    /// When a device is flagged for what it sends; `None` is never.
+    #[serde(default)]
+    pub quarantine: Option<Quarantine>,
+    /// What of the metadata every row carries as a tag: `NAME` of the device, `class.NAME`, `tenant.NAME`.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Whether its devices may publish to free topics.
     #[serde(default)]
     pub free_topics: bool,
@@ -46,6 +64,11 @@ impl ClassSettings {
             schema_id: None,
             format: None,
             unknown_fields: UnknownFields::default(),
+            ts_unit: TsUnit::default(),
+            units: Units::new(),
+            computed: Vec::new(),
+            quarantine: None,
+            tags: Vec::new(),
             free_topics: false,
             metadata: Map::new(),
             limits: ClassLimits::default(),
@@ -55,7 +78,23 @@ impl ClassSettings {
     pub(crate) fn check(&self) -> Result<()> {
         check_name("name", &self.name)?;
         check_metadata(&self.metadata)?;
+        check_units(&self.units)?;
+        check_computed(&self.computed)?;
+        self.quarantine.as_ref().map_or(Ok(()), check_quarantine)?;
+        check_tags(&self.tags)?;
         self.retention.check()
+    }
+
+    /// What its devices' profiles rest on.
+    pub(crate) fn of_profiles(&self) -> impl PartialEq + use<> {
+        let metadata = (!self.tags.is_empty()).then(|| self.metadata.clone());
+        (self.tags.clone(), metadata)
+    }
+
+    /// What a session rests on: when something of it changes, its devices connect again. The rest of a class is about
+    /// messages, and holds from the next one on.
+    pub(crate) fn of_sessions(&self) -> impl PartialEq + use<> {
+        (self.durability, self.format, self.free_topics, self.limits.clone())
     }
 }
 

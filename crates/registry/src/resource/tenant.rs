@@ -2,8 +2,10 @@
 
 use model::{Millis, TenantId};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::check_name;
+use super::rules::{Units, check_units};
+use super::{check_metadata, check_name};
 use crate::{Error, Result};
 
 /// The tenant of the first start. The right `admin` in it is the operator's: it manages tenants.
@@ -18,6 +20,11 @@ pub struct TenantSettings {
     pub name: String,
     #[serde(default)]
     pub limits: TenantLimits,
+    /// The units in which metrics are stored, of all classes that do not say it themselves.
+    #[serde(default)]
+    pub units: Units,
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
 }
 
 /// How much a tenant may; `None` is no limit of its own.
@@ -33,12 +40,18 @@ pub struct TenantLimits {
 }
 
 impl TenantSettings {
+    /// A tenant with the defaults.
+    pub fn defaults(name: impl Into<String>) -> Self {
+        Self { name: name.into(), limits: TenantLimits::default(), units: Units::new(), metadata: Map::new() }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         check_name("name", &self.name)?;
         if self.name.parse::<TenantId>().is_ok() {
             return Err(Error::invalid("name", "must not be a UUID: a name is accepted wherever an id is"));
         }
-        Ok(())
+        check_units(&self.units)?;
+        check_metadata(&self.metadata)
     }
 }
 

@@ -70,7 +70,7 @@ fn a_class_reads_with_defaults_and_refuses_what_it_does_not_know() {
         text,
         json!({
             "name": "pump", "retention": {"hot": null, "warm": null, "cold": null}, "durability": "persisted",
-            "schema_id": null, "format": null, "unknown_fields": "keep", "free_topics": false, "metadata": {},
+            "schema_id": null, "format": null, "unknown_fields": "keep", "ts_unit": "ms", "units": {}, "computed": [], "quarantine": null, "tags": [], "free_topics": false, "metadata": {},
             "limits": {"messages_per_second": null, "bytes_per_second": null}
         })
     );

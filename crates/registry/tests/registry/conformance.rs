@@ -2,6 +2,7 @@
 
 mod devices;
 mod keys;
+mod rules;
 mod schemas;
 mod tenants;
 
@@ -38,6 +39,13 @@ on_every_backend! {
         a_deleted_class_still_has_a_retention,
         the_limit_on_classes_holds,
         what_was_answered_survives_a_restart,
+    },
+    rules::{
+        a_class_says_what_becomes_of_messages,
+        what_a_class_cannot_mean_is_refused,
+        a_class_goes_before_its_tenant,
+        a_profile_has_the_tags_that_the_class_names,
+        a_change_says_whether_sessions_end,
     },
     keys::{
         a_key_is_what_its_token_says,

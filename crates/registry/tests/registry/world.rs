@@ -1,8 +1,9 @@
 //! A registry with a clock that is turned by hand, on a database of its own.
 
+use model::contract::Language;
 use model::{Clock, TenantId};
-use registry::{KeySettings, NewDevice, NewKey, Patch, Registry, Right, Secret, TenantSettings};
-use serde_json::Value;
+use registry::{Judge, KeySettings, NewDevice, NewKey, NewSchema, Patch, Registry, Right, Secret, TenantSettings};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// 2027-01-15.
@@ -32,6 +33,15 @@ impl World {
         self.registry.create_key(self.tenant, settings).await.unwrap()
     }
 
+    /// A schema of the metric `temperature` in `unit`, as devices and classes name it.
+    pub async fn schema(&self, subject: &str, unit: &str) -> uuid::Uuid {
+        let temperature = json!({"name": "temperature", "type": "double", "unit": unit});
+        let text = json!({"type": "record", "name": "Reading", "fields": [temperature]}).to_string();
+        let new = NewSchema::new(Language::Avro, text);
+        let made = self.registry.register_schema(self.tenant, subject, new, Judge::Additive { major: false }).await;
+        made.unwrap().version.place.place.schema_id
+    }
+
     /// A device with the defaults, and its token.
     pub async fn device(&self) -> (model::DeviceId, Secret) {
         let created = self.registry.create_device(self.tenant, NewDevice::default()).await.unwrap();
@@ -40,7 +50,7 @@ impl World {
 }
 
 pub fn tenant_settings(name: &str) -> TenantSettings {
-    TenantSettings { name: name.to_owned(), limits: Default::default() }
+    TenantSettings::defaults(name)
 }
 
 pub fn patch(value: Value) -> Patch {

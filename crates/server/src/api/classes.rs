@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::parameters::{Listing, Parameters};
 use crate::http::{Access, App, Context, JsonBody, Problem, Route};
 
-const EXAMPLE: &str = r#"{"tenant_id":"0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11","name":"pump","retention":{"hot":"7d","warm":"90d","cold":null},"durability":"persisted","schema_id":null,"format":null,"unknown_fields":"keep","free_topics":false,"metadata":{},"limits":{"messages_per_second":null,"bytes_per_second":null},"created_at":1800000000000}"#;
+const EXAMPLE: &str = r#"{"tenant_id":"0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11","name":"pump","retention":{"hot":"7d","warm":"90d","cold":null},"durability":"persisted","schema_id":null,"format":null,"unknown_fields":"keep","ts_unit":"ms","units":{"temperature":"Cel"},"computed":[{"metric":"power","expression":"voltage * current","unit":"W"}],"quarantine":{"messages":100,"rejected_percent":50.0,"quarantine":false},"tags":["site","class.vendor"],"free_topics":false,"metadata":{},"limits":{"messages_per_second":null,"bytes_per_second":null},"created_at":1800000000000}"#;
 const LIST_EXAMPLE: &str = r#"{"classes":[{"tenant_id":"0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11","name":"pump","retention":{"hot":"7d","warm":"90d","cold":null},"durability":"persisted"}],"next":null}"#;
 const DEVICES: Access = Access::Key(Right::Devices);
 
@@ -21,13 +21,13 @@ pub fn routes() -> Vec<Route> {
             .optional("cursor", "`next` of the page before.")
             .answers(200, LIST_EXAMPLE),
         Route::post("/v1/classes", DEVICES, create)
-            .says("Creates a device class. Everything but the name has a default; ages in `retention` count from receipt, null is for ever.")
-            .takes(r#"{"name":"pump","retention":{"hot":"7d","warm":"90d","cold":null}}"#)
+            .says("Creates a device class. Everything but the name has a default; ages in `retention` count from receipt, null is for ever. `units` are those in which metrics are stored (UCUM codes), `computed` makes metrics of others, `quarantine` flags a device of whose last `messages` more than `rejected_percent` were rejected, `tags` names metadata that every row carries (`NAME` of the device, `class.NAME`, `tenant.NAME`).")
+            .takes(r#"{"name":"pump","retention":{"hot":"7d","warm":"90d","cold":null},"units":{"temperature":"Cel"},"tags":["site"]}"#)
             .answers(201, EXAMPLE),
         Route::get("/v1/classes/{class}", DEVICES, show).says("Shows a device class.").answers(200, EXAMPLE),
         Route::patch("/v1/classes/{class}", DEVICES, update)
-            .says("Changes a device class (JSON merge patch): what is not named stays, null takes back the default.")
-            .takes(r#"{"retention":{"cold":"3650d"}}"#)
+            .says("Changes a device class (JSON merge patch): what is not named stays, null takes back the default. What concerns messages holds for the next one after the answer, and ends no session.")
+            .takes(r#"{"retention":{"cold":"3650d"},"units":{"pressure":"kPa"}}"#)
             .answers(200, EXAMPLE),
         Route::delete("/v1/classes/{class}", DEVICES, delete)
             .says("Deletes a device class that has no devices; its readings stay until their retention ends.")

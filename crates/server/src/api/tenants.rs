@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::parameters::{Listing, Parameters, tenant_of};
 use crate::http::{Access, App, Caller, Context, JsonBody, Problem, Route};
 
-const EXAMPLE: &str = r#"{"tenant_id":"0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11","name":"acme","limits":{"messages_per_second":null,"bytes_per_second":null,"connections":null,"devices":1000,"classes":null,"dead_letter_bytes":null},"created_at":1800000000000}"#;
+const EXAMPLE: &str = r#"{"tenant_id":"0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11","name":"acme","limits":{"messages_per_second":null,"bytes_per_second":null,"connections":null,"devices":1000,"classes":null,"dead_letter_bytes":null},"units":{"temperature":"Cel"},"metadata":{"region":"eu"},"created_at":1800000000000}"#;
 const LIST_EXAMPLE: &str = r#"{"tenants":[{"tenant_id":"0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11","name":"acme","limits":{"devices":1000},"created_at":1800000000000}],"next":null}"#;
 
 pub fn routes() -> Vec<Route> {
@@ -22,13 +22,13 @@ pub fn routes() -> Vec<Route> {
             .answers(200, LIST_EXAMPLE),
         Route::post("/v1/tenants", Access::Operator, create)
             .says("Creates a tenant. Its first key is made with `POST /v1/keys` and `\"tenant\"`.")
-            .takes(r#"{"name":"acme","limits":{"devices":1000}}"#)
+            .takes(r#"{"name":"acme","limits":{"devices":1000},"units":{"temperature":"Cel"}}"#)
             .answers(201, EXAMPLE),
         Route::get("/v1/tenants/{tenant}", Access::Key(Right::Admin), show)
             .says("Shows a tenant by name or id.")
             .answers(200, EXAMPLE),
         Route::patch("/v1/tenants/{tenant}", Access::Operator, update)
-            .says("Changes name or limits (JSON merge patch); limits take effect at once.")
+            .says("Changes name, limits, units or metadata (JSON merge patch); it takes effect at once. `units` are those in which metrics are stored, in all classes that do not say it themselves.")
             .takes(r#"{"limits":{"devices":2000}}"#)
             .answers(200, EXAMPLE),
         Route::delete("/v1/tenants/{tenant}", Access::Operator, delete)

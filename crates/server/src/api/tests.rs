@@ -35,7 +35,7 @@ impl Api {
         let registry = Registry::open(&url, clock.clone()).await.expect("a new registry opens");
         let operator = registry.bootstrap(|_| Ok(())).await.expect("a new registry takes its tenants").admin_key;
         let operator = operator.expect("the first start makes a key").expose().to_owned();
-        let acme = TenantSettings { name: "acme".to_owned(), limits: Default::default() };
+        let acme = TenantSettings::defaults("acme");
         let acme = registry.create_tenant(acme).await.expect("the name is free").tenant_id;
         let admin = KeySettings { name: "admin".to_owned(), rights: [Right::Admin].into_iter().collect() };
         let acme = registry.create_key(acme, admin).await.expect("the tenant exists").token.expose().to_owned();

@@ -1,7 +1,10 @@
 //! `tidewater class`: what the devices of a class have in common.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use super::client::escape;
 use super::resource::{ListArgs, Members, With};
@@ -17,6 +20,8 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   tidewater class create pump --hot 7d --warm 90d --cold 3650d
   tidewater class update pump --cold none --metadata vendor=acme
+  tidewater class update pump --unit temperature=Cel --unit pressure=kPa --tag site --tag class.vendor
+  tidewater class update pump --computed 'power=voltage * current' --computed-unit power=W
   tidewater class list";
 
 #[derive(Subcommand, Debug)]
@@ -69,6 +74,29 @@ struct Change {
     /// What becomes of fields that the schema does not name: keep (default), drop or reject.
     #[arg(long)]
     unknown_fields: Option<String>,
+    /// How `ts` is written where the schema does not say it: s, ms (default), us, ns or iso8601.
+    #[arg(long, value_name = "UNIT")]
+    ts_unit: Option<String>,
+    /// The unit in which a metric is stored, as a UCUM code; `none` takes it away. May be given several times.
+    #[arg(long, value_name = "METRIC=UNIT")]
+    unit: Vec<String>,
+    /// A metric made of others of the same message. May be given several times; those given replace all that there were,
+    /// and `none` takes them away.
+    #[arg(long, value_name = "METRIC=EXPRESSION")]
+    computed: Vec<String>,
+    /// The unit of a metric that is given with --computed.
+    #[arg(long, value_name = "METRIC=UNIT")]
+    computed_unit: Vec<String>,
+    /// Flags a device of whose last MESSAGES more than PERCENT were rejected; `none` stops it.
+    #[arg(long, value_name = "MESSAGES,PERCENT")]
+    flag_rejected: Option<String>,
+    /// Whether a device that is flagged is also quarantined.
+    #[arg(long, value_name = "true|false", requires = "flag_rejected")]
+    quarantine: Option<bool>,
+    /// Metadata that every row carries as a tag: NAME of the device, class.NAME or tenant.NAME. May be given several times;
+    /// those given replace all that there were, and `none` takes them away.
+    #[arg(long, value_name = "NAME")]
+    tag: Vec<String>,
     /// Whether its devices may publish to free topics.
     #[arg(long, value_name = "true|false")]
     free_topics: Option<bool>,
@@ -122,6 +150,17 @@ impl Change {
         members.set("schema_id", &self.schema);
         members.set("format", &self.format);
         members.set("unknown_fields", &self.unknown_fields);
+        members.set("ts_unit", &self.ts_unit);
+        members.pairs("units", &self.unit)?;
+        if !self.computed.is_empty() {
+            members.insert("computed", computed(&self.computed, &self.computed_unit)?);
+        }
+        if let Some(rule) = &self.flag_rejected {
+            members.insert("quarantine", quarantine(rule, self.quarantine.unwrap_or_default())?);
+        }
+        if !self.tag.is_empty() {
+            members.insert("tags", if self.tag == ["none"] { Value::Null } else { json!(self.tag) });
+        }
         if let Some(free_topics) = self.free_topics {
             members.insert("free_topics", free_topics);
         }
@@ -129,6 +168,40 @@ impl Change {
         members.pairs("limits", &self.limit)?;
         Ok(members)
     }
+}
+
+/// The member `computed`.
+fn computed(expressions: &[String], units: &[String]) -> Result<Value> {
+    if expressions == ["none"] {
+        return Ok(Value::Null);
+    }
+    let parts = |text: &'_ str| -> Result<(String, String)> {
+        let (name, value) = text.split_once('=').with_context(|| format!("`{text}` is not of the form METRIC=…"))?;
+        Ok((name.to_owned(), value.trim().to_owned()))
+    };
+    let mut units: BTreeMap<String, String> = units.iter().map(|text| parts(text)).collect::<Result<_>>()?;
+    let mut list = Vec::with_capacity(expressions.len());
+    for text in expressions {
+        let (metric, expression) = parts(text)?;
+        let unit = units.remove(&metric);
+        list.push(json!({"metric": metric, "expression": expression, "unit": unit}));
+    }
+    if let Some(metric) = units.keys().next() {
+        bail!("--computed-unit names `{metric}`, which no --computed makes");
+    }
+    Ok(Value::Array(list))
+}
+
+/// The member `quarantine`.
+fn quarantine(rule: &str, quarantine: bool) -> Result<Value> {
+    if rule == "none" {
+        return Ok(Value::Null);
+    }
+    let parts = rule.split_once(',').and_then(|(messages, percent)| {
+        Some((messages.trim().parse::<u16>().ok()?, percent.trim().trim_end_matches('%').parse::<f64>().ok()?))
+    });
+    let (messages, percent) = parts.with_context(|| format!("`{rule}` is not of the form MESSAGES,PERCENT: 100,50"))?;
+    Ok(json!({"messages": messages, "rejected_percent": percent, "quarantine": quarantine}))
 }
 
 fn path(class: &str) -> String {

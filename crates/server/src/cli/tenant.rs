@@ -15,7 +15,7 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  tidewater tenant create acme --limit devices=1000
+  tidewater tenant create acme --limit devices=1000 --unit temperature=Cel --metadata region=eu
   tidewater key create \"acme's admin\" --tenant acme --right admin
   tidewater tenant list";
 
@@ -32,7 +32,7 @@ enum Command {
         after_help = "Example:\n  tidewater tenant create acme --limit devices=1000 --limit messages_per_second=5000"
     )]
     Create(Create),
-    /// Changes a tenant's name or limits; it takes effect at once.
+    /// Changes a tenant: what is not named stays. Limits take effect at once.
     #[command(after_help = "Example:\n  tidewater tenant update acme --limit devices=none")]
     Update(Update),
     /// Deletes a tenant and revokes everything of it at once.
@@ -52,7 +52,7 @@ struct One {
 struct Create {
     name: String,
     #[command(flatten)]
-    limits: Limits,
+    settings: Settings,
     #[command(flatten)]
     with: With,
 }
@@ -65,17 +65,32 @@ struct Update {
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
-    limits: Limits,
+    settings: Settings,
     #[command(flatten)]
     with: With,
 }
 
 #[derive(clap::Args, Debug)]
-struct Limits {
+struct Settings {
     /// A limit: messages_per_second, bytes_per_second, connections, devices, classes or dead_letter_bytes; `none` lifts
     /// it. May be given several times.
     #[arg(long, value_name = "NAME=N")]
     limit: Vec<String>,
+    /// The unit in which a metric is stored, as a UCUM code, in all classes that do not say it themselves; `none` takes it
+    /// away. May be given several times.
+    #[arg(long, value_name = "METRIC=UNIT")]
+    unit: Vec<String>,
+    /// What is known of the tenant; the value `none` takes a name away. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    metadata: Vec<String>,
+}
+
+impl Settings {
+    fn add_to(&self, members: &mut Members) -> Result<()> {
+        members.pairs("limits", &self.limit)?;
+        members.pairs("units", &self.unit)?;
+        members.pairs("metadata", &self.metadata)
+    }
 }
 
 impl Args {
@@ -89,14 +104,14 @@ impl Args {
             Command::Create(create) => {
                 let mut members = Members::default();
                 members.insert("name", create.name);
-                members.pairs("limits", &create.limits.limit)?;
+                create.settings.add_to(&mut members)?;
                 create.with.show(&create.with.client()?.post("/v1/tenants", &members.for_create())?);
                 Ok(())
             }
             Command::Update(update) => {
                 let mut members = Members::default();
                 members.set("name", &update.name);
-                members.pairs("limits", &update.limits.limit)?;
+                update.settings.add_to(&mut members)?;
                 update.with.show(&update.with.client()?.patch(&path(&update.tenant), &members.for_update()?)?);
                 Ok(())
             }

@@ -48,6 +48,10 @@ impl EventLoop {
                     matches!(&connection.stage, Stage::Open(Identity::Device(auth)) if auth.device == *device)
                 });
             }
+            Some(Change::Profile(device)) => self.forget_device(*device),
+            Some(Change::Profiles(_)) => self.forget_devices(),
+            // Rules reach the log by another way.
+            Some(Change::Rules(..) | Change::Schema(_)) => {}
             Some(Change::Key(key)) => self.close_all(
                 Reason::ADMINISTRATIVE_ACTION,
                 |connection| matches!(&connection.stage, Stage::Open(Identity::Key(auth)) if auth.key == *key),
@@ -66,7 +70,6 @@ impl EventLoop {
                     |connection| matches!(&connection.stage, Stage::Open(identity) if identity.tenant() == *tenant),
                 );
             }
-            Some(Change::Schema(_)) => {}
             None => {
                 self.forget_devices();
                 self.close_all(Reason::ADMINISTRATIVE_ACTION, |_| true);

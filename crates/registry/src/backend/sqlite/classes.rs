@@ -75,12 +75,13 @@ impl Sqlite {
     }
 }
 
-/// Creates the class with the defaults unless it is there.
-pub(super) async fn ensure(tx: &mut Transaction<'_>, tenant: TenantId, name: &str, now: Millis) -> Result<()> {
+/// Creates the class with the defaults unless it is there; whether it did.
+pub(super) async fn ensure(tx: &mut Transaction<'_>, tenant: TenantId, name: &str, now: Millis) -> Result<bool> {
     if find(tx, tenant, name).await?.is_some() {
-        return Ok(());
+        return Ok(false);
     }
-    insert(tx, &Class { tenant_id: tenant, settings: ClassSettings::defaults(name), created_at: now }).await
+    insert(tx, &Class { tenant_id: tenant, settings: ClassSettings::defaults(name), created_at: now }).await?;
+    Ok(true)
 }
 
 /// The caller has seen that no live class has this name. A deleted one gives its row back.

@@ -48,12 +48,17 @@ struct Registration<'t> {
     /// What is known of the ids that came from outside: `None` is taken (deleted, or another tenant's).
     known: HashMap<DeviceId, Option<Device>>,
     classes: HashSet<String>,
+    new_classes: Vec<String>,
 }
 
 impl Sqlite {
     /// Registers devices of one tenant in one transaction. Each has an answer of its own; an error of the outer
-    /// result means that none was registered.
-    pub async fn insert_devices(&self, tenant: TenantId, candidates: Vec<Candidate>) -> Result<Vec<Result<Admitted>>> {
+    /// result means that none was registered. Also gives the classes that were created for them.
+    pub async fn insert_devices(
+        &self,
+        tenant: TenantId,
+        candidates: Vec<Candidate>,
+    ) -> Result<(Vec<Result<Admitted>>, Vec<String>)> {
         let mut registration = Registration::begin(self, tenant).await?;
         registration.look_up(&candidates).await?;
         let (mut answers, mut new) = (Vec::with_capacity(candidates.len()), Vec::with_capacity(candidates.len()));
@@ -68,8 +73,8 @@ impl Sqlite {
                 Err(refused) => answers.push(Err(refused)),
             }
         }
-        registration.commit(&new).await?;
-        Ok(answers)
+        let new_classes = registration.commit(&new).await?;
+        Ok((answers, new_classes))
     }
 }
 
@@ -77,7 +82,15 @@ impl<'t> Registration<'t> {
     async fn begin(database: &'t Sqlite, tenant: TenantId) -> Result<Self> {
         let mut tx = database.begin().await?;
         let (limits, devices) = tenants::usage(&mut tx, tenant).await?;
-        Ok(Self { tx, tenant, limits, devices, known: HashMap::new(), classes: HashSet::new() })
+        Ok(Self {
+            tx,
+            tenant,
+            limits,
+            devices,
+            known: HashMap::new(),
+            classes: HashSet::new(),
+            new_classes: Vec::new(),
+        })
     }
 
     /// Reads what is there under the ids that came from outside.
@@ -112,8 +125,11 @@ impl<'t> Registration<'t> {
         }
         let device = &candidate.device;
         if !self.classes.contains(&device.settings.device_class) {
-            classes::ensure(&mut self.tx, self.tenant, &device.settings.device_class, device.registered_at).await?;
-            self.classes.insert(device.settings.device_class.clone());
+            let class = &device.settings.device_class;
+            if classes::ensure(&mut self.tx, self.tenant, class, device.registered_at).await? {
+                self.new_classes.push(class.clone());
+            }
+            self.classes.insert(class.clone());
         }
         if candidate.id_given {
             self.known.insert(device.device_id, Some(device.clone()));
@@ -136,14 +152,15 @@ impl<'t> Registration<'t> {
         if found.settings == asked { Ok(Some(found.clone())) } else { Err(conflict(OTHER_CONTENT)) }
     }
 
-    async fn commit(mut self, new: &[Candidate]) -> Result<()> {
+    async fn commit(mut self, new: &[Candidate]) -> Result<Vec<String>> {
         for rows in new.chunks(STATEMENT_ROWS) {
             self.insert(rows).await?;
         }
         if !new.is_empty() {
             count(&mut self.tx, self.tenant, new.len() as i64).await?;
         }
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        Ok(self.new_classes)
     }
 
     async fn insert(&mut self, rows: &[Candidate]) -> Result<()> {

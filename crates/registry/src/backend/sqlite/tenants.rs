@@ -45,9 +45,10 @@ impl Sqlite {
         let mut tx = self.begin().await?;
         let mut current = live(&mut tx, tenant).await?;
         current.settings = change(&current)?;
-        let sql = "UPDATE tenants SET name = ?2, limits = ?3 WHERE tenant_id = ?1";
-        let query = sqlx::query(sql).bind(tenant.as_bytes().to_vec()).bind(&current.settings.name);
-        let done = query.bind(to_json(&current.settings.limits)).execute(&mut *tx).await;
+        let sql = "UPDATE tenants SET name = ?2, limits = ?3, units = ?4, metadata = ?5 WHERE tenant_id = ?1";
+        let TenantSettings { name, limits, units, metadata } = &current.settings;
+        let query = sqlx::query(sql).bind(tenant.as_bytes().to_vec()).bind(name).bind(to_json(limits));
+        let done = query.bind(to_json(units)).bind(to_json(metadata)).execute(&mut *tx).await;
         taken(done, &current.settings.name)?;
         tx.commit().await?;
         Ok(current)
@@ -62,9 +63,11 @@ impl Sqlite {
 }
 
 pub(super) async fn insert(tx: &mut Transaction<'_>, tenant: &Tenant) -> Result<()> {
-    let sql = "INSERT INTO tenants (tenant_id, name, limits, created_at) VALUES (?1, ?2, ?3, ?4)";
-    let query = sqlx::query(sql).bind(tenant.tenant_id.as_bytes().to_vec()).bind(&tenant.settings.name);
-    let query = query.bind(to_json(&tenant.settings.limits)).bind(tenant.created_at);
+    let sql = "INSERT INTO tenants (tenant_id, name, limits, units, metadata, created_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let TenantSettings { name, limits, units, metadata } = &tenant.settings;
+    let query = sqlx::query(sql).bind(tenant.tenant_id.as_bytes().to_vec()).bind(name).bind(to_json(limits));
+    let query = query.bind(to_json(units)).bind(to_json(metadata)).bind(tenant.created_at);
     let done = query.execute(&mut **tx).await;
     taken(done, &tenant.settings.name)
 }
@@ -95,7 +98,12 @@ fn taken<T>(done: std::result::Result<T, sqlx::Error>, name: &str) -> Result<()>
 fn read(row: &SqliteRow) -> Result<Tenant> {
     Ok(Tenant {
         tenant_id: TenantId(id(row, "tenant_id", Resource::Tenant)?),
-        settings: TenantSettings { name: row.try_get("name")?, limits: json(row, "limits", Resource::Tenant)? },
+        settings: TenantSettings {
+            name: row.try_get("name")?,
+            limits: json(row, "limits", Resource::Tenant)?,
+            units: json(row, "units", Resource::Tenant)?,
+            metadata: json(row, "metadata", Resource::Tenant)?,
+        },
         created_at: row.try_get("created_at")?,
     })
 }

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use model::{DeviceId, ErrorKind};
+use model::{DeviceId, ErrorKind, Profile};
 use registry::{Change, DeviceFilter, NewDevice, Paging, Status, TenantRef};
 use serde_json::json;
 
 use crate::world::{NOW, World, code, failure, new_device, patch, tenant_settings};
 
 const ID: &str = "5f0c2a3e-0000-4000-8000-000000000001";
-const SCHEMA: &str = "5f0c2a3e-0000-4000-8000-00000000000a";
 
 pub async fn a_device_has_every_field(world: World) {
+    let schema = world.schema("pump-v1", "Cel").await;
     let new =
-        new_device(json!({"device_id": ID, "device_class": "pump", "schema_id": SCHEMA, "metadata": {"site": 7}}));
+        new_device(json!({"device_id": ID, "device_class": "pump", "schema_id": schema, "metadata": {"site": 7}}));
     let made = world.registry.create_device(world.tenant, new).await.unwrap();
     let shown = json!({
-        "device_id": ID, "tenant_id": world.tenant, "device_class": "pump", "schema_id": SCHEMA, "status": "active",
+        "device_id": ID, "tenant_id": world.tenant, "device_class": "pump", "schema_id": schema, "status": "active",
         "registered_at": NOW, "last_seen_at": null, "metadata": {"site": 7}
     });
     assert_eq!(serde_json::to_value(&made.device).unwrap(), shown);
@@ -24,8 +24,9 @@ pub async fn a_device_has_every_field(world: World) {
     assert_eq!(serde_json::to_value(&read).unwrap(), shown);
     let auth = world.registry.authenticate_device(read.device_id, made.token.unwrap().expose()).await.unwrap();
     assert_eq!((auth.tenant, auth.device, &*auth.class), (world.tenant, read.device_id, "pump"));
-    assert_eq!(auth.schema_id, Some(SCHEMA.parse().unwrap()));
-    for wrong in [json!({"device_class": "a/b"}), json!({"metadata": {"x": "y".repeat(20_000)}})] {
+    assert_eq!(*auth.profile, Profile { schema_id: Some(schema), tags: vec![] });
+    let unknown = json!({"schema_id": ID});
+    for wrong in [json!({"device_class": "a/b"}), json!({"metadata": {"x": "y".repeat(20_000)}}), unknown] {
         assert_eq!(code(world.registry.create_device(world.tenant, new_device(wrong)).await), "invalid-value");
     }
 }
@@ -34,10 +35,10 @@ pub async fn an_unknown_class_is_created(world: World) {
     let (device, token) = world.device().await;
     assert_eq!(world.registry.device(world.tenant, device).await.unwrap().settings.device_class, "default");
     world.registry.class(world.tenant, "default").await.unwrap();
-    let class = patch(json!({"schema_id": SCHEMA, "format": "cbor", "free_topics": true}));
+    let class = patch(json!({"format": "cbor", "free_topics": true}));
     world.registry.update_class(world.tenant, "default", class).await.unwrap();
     let auth = world.registry.authenticate_device(device, token.expose()).await.unwrap();
-    assert_eq!((auth.schema_id, auth.format, auth.free_topics), (SCHEMA.parse().ok(), Some(model::Format::Cbor), true));
+    assert_eq!((auth.format, auth.free_topics), (Some(model::Format::Cbor), true));
 }
 
 pub async fn the_same_content_again_is_no_error(world: World) {
@@ -134,8 +135,9 @@ pub async fn a_patch_of_a_device(world: World) {
     assert_eq!(registry.device(tenant, device).await.unwrap(), changed);
     let changed = registry.update_device(tenant, device, patch(json!({"metadata": {"a": null}}))).await.unwrap();
     assert_eq!(serde_json::to_value(&changed.settings.metadata).unwrap(), json!({"b": 2}));
-    assert!(changes.try_recv().is_err(), "metadata ends no session");
+    assert_eq!((changes.try_recv(), changes.try_recv()), (Ok(Change::Profile(device)), Ok(Change::Profile(device))));
     registry.update_device(tenant, device, patch(json!({"device_class": "new"}))).await.unwrap();
+    assert_eq!(changes.try_recv().unwrap(), Change::Rules(tenant, Some("new".into())));
     assert_eq!(changes.try_recv().unwrap(), Change::Device(device));
     assert_eq!(&*registry.authenticate_device(device, token.expose()).await.unwrap().class, "new");
     for (status, expect) in [("quarantined", None), ("inactive", Some("device-inactive")), ("active", None)] {

@@ -22,7 +22,7 @@ pub async fn a_tenant_is_found_by_id_and_by_name(world: World) {
         json!({
             "tenant_id": world.tenant, "name": "acme", "created_at": NOW,
             "limits": {"messages_per_second": null, "bytes_per_second": null, "connections": null, "devices": null,
-                       "classes": null, "dead_letter_bytes": null}
+                       "classes": null, "dead_letter_bytes": null}, "units": {}, "metadata": {}
         })
     );
     let (code, text) = failure(world.registry.tenant(&TenantRef::from("nobody")).await);
