@@ -10,6 +10,7 @@ use super::*;
 mod contracts;
 mod encoded;
 mod examples;
+mod mutations;
 mod properties;
 mod replays;
 mod schemas;

@@ -18,6 +18,8 @@ fn an_object_or_an_array_of_objects() {
     check(Format::Cbor, &[0x9f, 0xa0, 0xff], Ok(&[&[0xa0]]));
     check(Format::Avro, b"\x00\xff", Ok(&[b"\x00\xff"]));
     check(Format::Protobuf, b"", Ok(&[b""]));
+    // The Confluent wire format, whatever its schema says of the rest.
+    check(Format::Json, b"\x00\x00\x00\x00\x07{", Ok(&[b"\x00\x00\x00\x00\x07{"]));
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn datum(temp: f64, count: &[u8]) -> Vec<u8> {
     [&ts[..], &temp.to_le_bytes(), count, &[2], &[2, 0xFF], &[3, 4, 2, 4, 0]].concat()
 }
 
-fn avro_pipeline() -> Pipeline {
+pub fn avro_pipeline() -> Pipeline {
     let mut pipeline = Pipeline::new(Partition(3), Plan::default());
     let rules = rules(ClassRules { schema_id: Some(PUMP), ..ClassRules::default() });
     let controls = [bind(0, device(1, "pump")), schema(7, vec![place("pump", 1, PUMP)], Language::Avro, avro()), rules];
@@ -257,7 +257,7 @@ fn protobuf(id: u32) -> Control {
     Control::Schema { tenant: tenant(), record: Box::new(record) }
 }
 
-fn protobuf_pipeline() -> Pipeline {
+pub fn protobuf_pipeline() -> Pipeline {
     let mut pipeline = Pipeline::new(Partition(3), Plan::default());
     let controls = [bind_with(0, 1, Profile { schema_id: Some(PUMP), tags: Vec::new() }), protobuf(7)];
     process(&mut pipeline, &batch(RECEIVED, &controls, &[]), &mut Output::default());

@@ -15,6 +15,10 @@ use model::{
 };
 use pipeline::{Output, Pipeline, Plan};
 
+mod schemas;
+
+use schemas::Under;
+
 const BATCH_PAYLOADS: u64 = 400;
 /// Few, so that on a busy machine some rounds are not disturbed.
 const ROUND_BATCHES: u64 = 5;
@@ -24,25 +28,53 @@ const START: i64 = 1_700_000_000_000;
 /// Writes the payload of message number `seq` of a device.
 type Payload = fn(u64, u64, &mut Vec<u8>);
 
+/// What is measured: a payload, and what it is read under.
+struct Case {
+    name: &'static str,
+    format: Format,
+    under: Under,
+    payload: Payload,
+}
+
+const fn case(name: &'static str, format: Format, under: Under, payload: Payload) -> Case {
+    Case { name, format, under, payload }
+}
+
+const CASES: [Case; 19] = [
+    case("JSON, 2 metrics, 78 bytes", Format::Json, Under::Nothing, two_metrics),
+    case("  with a schema", Format::Json, Under::Two, two_metrics),
+    case("JSON, 12 metrics", Format::Json, Under::Nothing, twelve_metrics),
+    case("  with a schema", Format::Json, Under::Twelve, twelve_metrics),
+    case("  and units, tags", Format::Json, Under::TwelveAndAll, twelve_metrics),
+    case("JSON, 12 metrics, flat", Format::Json, Under::Nothing, twelve_flat),
+    case("  with a schema, flat", Format::Json, Under::TwelveFlat, twelve_flat),
+    case("JSON, 2 metrics with tags", Format::Json, Under::Nothing, with_tags),
+    case("JSON, 2 metrics, no seq", Format::Json, Under::Nothing, without_seq),
+    case("MessagePack, 2 metrics", Format::MessagePack, Under::Nothing, message_pack),
+    case("  with a schema", Format::MessagePack, Under::Two, message_pack),
+    case("CBOR, 2 metrics", Format::Cbor, Under::Nothing, cbor),
+    case("  with a schema", Format::Cbor, Under::Two, cbor),
+    case("Avro, 2 metrics", Format::Avro, Under::TwoAvro, avro),
+    case("  in the wire format", Format::Avro, Under::TwoAvro, avro_wire),
+    case("Avro, 12 metrics", Format::Avro, Under::TwelveAvro, avro_twelve),
+    case("Protobuf, 2 metrics", Format::Protobuf, Under::TwoProtobuf, protobuf),
+    case("  in the wire format", Format::Protobuf, Under::TwoProtobuf, protobuf_wire),
+    case("Protobuf, 12 metrics", Format::Protobuf, Under::TwelveProtobuf, protobuf_twelve),
+];
+
 fn main() {
-    let cases: [(&str, Format, Payload); 6] = [
-        ("JSON, 2 metrics, 78 bytes", Format::Json, two_metrics),
-        ("JSON, 12 metrics", Format::Json, twelve_metrics),
-        ("JSON, 2 metrics with tags", Format::Json, with_tags),
-        ("JSON, 2 metrics, no seq", Format::Json, without_seq),
-        ("MessagePack, 2 metrics", Format::MessagePack, message_pack),
-        ("CBOR, 2 metrics", Format::Cbor, cbor),
-    ];
     // As a test target it has nothing to say.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
     let only = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')).unwrap_or_default();
-    for (name, format, payload) in cases {
+    let mut name = "";
+    for (number, case) in CASES.iter().enumerate() {
+        name = if case.name.starts_with(' ') { name } else { case.name };
         if name.contains(&only) {
             for devices in [1_000, 1_000_000] {
-                let pipeline = run(name, format, payload, devices);
-                if name == cases[0].0 {
+                let pipeline = run(case, devices);
+                if number == 0 {
                     snapshot(&pipeline);
                 }
             }
@@ -70,10 +102,11 @@ fn ms(duration: std::time::Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn run(name: &str, format: Format, payload: Payload, devices: u64) -> Pipeline {
+fn run(case: &Case, devices: u64) -> Pipeline {
+    let Case { name, format, payload, .. } = *case;
     let mut pipeline = Pipeline::new(Partition(0), Plan::default());
     let mut output = Output::default();
-    bind(&mut pipeline, devices, &mut output);
+    bind(&mut pipeline, case.under, devices, &mut output);
     let clock = Clock::system();
     // Rounds alternate between making batches and timing them, so that the batches stay small in memory.
     let (pool, mut next, mut rounds, mut accepted) = (BatchPool::default(), 0, Vec::new(), 0);
@@ -102,7 +135,7 @@ fn run(name: &str, format: Format, payload: Payload, devices: u64) -> Pipeline {
     pipeline
 }
 
-fn bind(pipeline: &mut Pipeline, devices: u64, output: &mut Output) {
+fn bind(pipeline: &mut Pipeline, under: Under, devices: u64, output: &mut Output) {
     let mut builder = BatchPool::default().builder();
     let device = |index: u32| {
         let mut id = [0; 16];
@@ -110,10 +143,12 @@ fn bind(pipeline: &mut Pipeline, devices: u64, output: &mut Output) {
         (DeviceIndex(index), DeviceId::from_bytes(id))
     };
     let (tenant, class) = (TenantId::from_bytes([1; 16]), "pump".into());
+    let (profile, controls) = under.controls(tenant, &class);
+    controls.iter().for_each(|control| builder.control(control));
     builder.control(&Control::BindDevices {
         tenant,
         class,
-        profile: Default::default(),
+        profile: profile.into(),
         devices: (0..devices as u32).map(device).collect(),
     });
     let batch = builder.seal(START);
@@ -171,6 +206,17 @@ fn twelve_metrics(device: u64, seq: u64, out: &mut Vec<u8>) {
     });
 }
 
+fn twelve_flat(device: u64, seq: u64, out: &mut Vec<u8>) {
+    let ts = START + seq as i64 * 1000;
+    text(out, |text| {
+        write!(text, r#"{{"ts":{ts},"seq":{seq}"#).expect("text");
+        for metric in 0..12 {
+            write!(text, r#","metric_{metric}":{}"#, reading(device, seq, metric)).expect("text");
+        }
+        text.push('}');
+    });
+}
+
 fn with_tags(device: u64, seq: u64, out: &mut Vec<u8>) {
     let (ts, a, b) = (START + seq as i64 * 1000, reading(device, seq, 0), reading(device, seq, 1));
     let line = device % 7;
@@ -212,4 +258,55 @@ fn cbor(device: u64, seq: u64, out: &mut Vec<u8>) {
         .and_then(|e| e.str("humidity")?.f64(reading(device, seq, 1)))
         .and_then(|e| e.str("seq")?.u64(seq));
     written.expect("a vector takes every write");
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn avro_of(metrics: u64, device: u64, seq: u64, out: &mut Vec<u8>) {
+    varint((START as u64 + seq * 1000) << 1, out);
+    (0..metrics).for_each(|metric| out.extend_from_slice(&reading(device, seq, metric).to_le_bytes()));
+    varint(seq << 1, out);
+}
+
+fn avro(device: u64, seq: u64, out: &mut Vec<u8>) {
+    avro_of(2, device, seq, out);
+}
+
+fn avro_wire(device: u64, seq: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0, 0, 0, 0, 1]);
+    avro_of(2, device, seq, out);
+}
+
+fn avro_twelve(device: u64, seq: u64, out: &mut Vec<u8>) {
+    avro_of(12, device, seq, out);
+}
+
+fn protobuf_of(metrics: u64, device: u64, seq: u64, out: &mut Vec<u8>) {
+    varint(1 << 3, out);
+    varint(START as u64 + seq * 1000, out);
+    varint(2 << 3, out);
+    varint(seq, out);
+    for metric in 0..metrics {
+        varint((metric + 3) << 3 | 1, out);
+        out.extend_from_slice(&reading(device, seq, metric).to_le_bytes());
+    }
+}
+
+fn protobuf(device: u64, seq: u64, out: &mut Vec<u8>) {
+    protobuf_of(2, device, seq, out);
+}
+
+fn protobuf_wire(device: u64, seq: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0, 0, 0, 0, 1, 0]);
+    protobuf_of(2, device, seq, out);
+}
+
+fn protobuf_twelve(device: u64, seq: u64, out: &mut Vec<u8>) {
+    protobuf_of(12, device, seq, out);
 }
