@@ -11,7 +11,7 @@ use model::contract::{
     Contract, Field, Kind, Language, Layout, MapOf, Others, Part, ProtobufField, ProtobufKind, ProtobufLayout, Root,
     Rule, TsUnit,
 };
-use model::limits::{METRIC_NAME_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_FIELDS_MAX, SCHEMA_NODES_MAX};
+use model::limits::{METRIC_NAME_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_FIELDS_MAX};
 use prost_reflect::{FieldDescriptor, FileDescriptor, Kind as Type, MessageDescriptor};
 
 use super::Unusable;
@@ -20,16 +20,18 @@ use super::options::Said;
 use super::pairs::{nested, path_of};
 use super::rule::{self, Scalar};
 
+/// Fields, messages and constants of all roots together, each counted wherever it is used: a contract is one record of `raw`.
+const PARTS_MAX: usize = 10_000;
 /// Bytes of a description that are kept.
 const DESCRIPTION_BYTES_MAX: usize = 512;
 
 pub(super) fn contract(file: &FileDescriptor, comments: &Comments) -> Result<Contract, Unusable> {
-    let mut steps_left = SCHEMA_NODES_MAX;
+    let mut parts_left = PARTS_MAX;
     let mut roots = Vec::new();
     let mut waiting: Vec<_> = file.messages().collect();
     waiting.reverse();
     while let Some(message) = waiting.pop() {
-        let root = Expansion::new(comments, &mut steps_left).root(&message);
+        let root = Expansion::new(comments, &mut parts_left).root(&message);
         roots.extend(root.map_err(|why| Unusable { why })?);
         let within: Vec<_> = nested(&message).collect();
         waiting.extend(within.into_iter().rev());
@@ -45,7 +47,7 @@ pub(super) fn contract(file: &FileDescriptor, comments: &Comments) -> Result<Con
 /// A message type as it is expanded to a tree.
 struct Expansion<'a> {
     comments: &'a Comments,
-    steps_left: &'a mut usize,
+    parts_left: &'a mut usize,
     fields: Vec<Field>,
     messages: Vec<Vec<ProtobufField>>,
     /// Full names of the types that the walk is in.
@@ -66,8 +68,8 @@ struct At {
 }
 
 impl<'a> Expansion<'a> {
-    fn new(comments: &'a Comments, steps_left: &'a mut usize) -> Self {
-        Self { comments, steps_left, fields: Vec::new(), messages: vec![Vec::new()], open: Vec::new() }
+    fn new(comments: &'a Comments, parts_left: &'a mut usize) -> Self {
+        Self { comments, parts_left, fields: Vec::new(), messages: vec![Vec::new()], open: Vec::new() }
     }
 
     fn root(mut self, message: &MessageDescriptor) -> Result<Option<Root>, String> {
@@ -166,7 +168,7 @@ impl<'a> Expansion<'a> {
             if at.tags && scalar.kind() != Kind::Text {
                 return Ok((self.read_over(field, at)?, false));
             }
-            *self.steps_left = self.steps_left.checked_sub(scalar.constants()).ok_or_else(|| too_large(field))?;
+            self.step(field, scalar.constants())?;
             let rule = rule::rule(&scalar, said).map_err(|why| told(field, &why))?;
             let part = if at.tags { Part::Tag } else { Part::Metric };
             let keep = self.keep(field, at, part, rule, said)?;
@@ -179,7 +181,7 @@ impl<'a> Expansion<'a> {
             self.messages.push(vec![ProtobufField { number: 1, kind: scalar.layout(Some(keep)), implicit: true }]);
             return Ok((ProtobufKind::Message(self.last_message()), false));
         }
-        if record(field).is_none() || at.tags {
+        if at.tags || record(field).is_none_or(|message| self.is_open(&message)) {
             return Ok((self.read_over(field, at)?, false));
         }
         let mut within = at.clone();
@@ -191,10 +193,10 @@ impl<'a> Expansion<'a> {
 
     /// The fields of the message that the field holds.
     fn within(&mut self, field: &FieldDescriptor, at: At) -> Result<ProtobufKind, String> {
-        let Some(message) = record(field) else { return Ok(ProtobufKind::Ignored) };
-        if self.open.iter().any(|open| open == message.full_name()) {
+        self.step(field, 1)?;
+        let Some(message) = record(field).filter(|message| !self.is_open(message)) else {
             return Ok(ProtobufKind::Ignored);
-        }
+        };
         if self.open.len() >= SCHEMA_DEPTH_MAX {
             return Err(told(field, &format!("messages are nested more than {SCHEMA_DEPTH_MAX} deep: flatten them")));
         }
@@ -209,8 +211,22 @@ impl<'a> Expansion<'a> {
         Ok(ProtobufKind::Message(position))
     }
 
+    /// The walk is within a message of that type: it would not end.
+    fn is_open(&self, message: &MessageDescriptor) -> bool {
+        self.open.iter().any(|open| open == message.full_name())
+    }
+
+    fn step(&mut self, field: &FieldDescriptor, parts: usize) -> Result<(), String> {
+        let left = self.parts_left.checked_sub(parts).ok_or_else(|| {
+            let what = "the message types of the file, each with all that is in it, have more than";
+            told(field, &format!("{what} {PARTS_MAX} fields and constants: register them in several files"))
+        });
+        *self.parts_left = left?;
+        Ok(())
+    }
+
     fn last_message(&self) -> u32 {
-        u32::try_from(self.messages.len() - 1).expect("an expansion has at most SCHEMA_NODES_MAX messages")
+        u32::try_from(self.messages.len() - 1).expect("an expansion has at most PARTS_MAX messages")
     }
 
     /// A field that is known, and is nothing.
@@ -223,8 +239,7 @@ impl<'a> Expansion<'a> {
     /// Adds the field, and answers its position.
     fn keep(&mut self, field: &FieldDescriptor, at: &At, part: Part, rule: Rule, said: &Said) -> Result<u32, String> {
         let description = self.description(field);
-        let steps = 1 + description.as_ref().map_or(0, |text| text.len() / 64);
-        *self.steps_left = self.steps_left.checked_sub(steps).ok_or_else(|| too_large(field))?;
+        self.step(field, 1 + description.as_ref().map_or(0, |text| text.len() / 64))?;
         let position = self.fields.len();
         if position >= SCHEMA_FIELDS_MAX {
             let root = self.open.first().map_or("", String::as_str);
@@ -288,13 +303,6 @@ fn map_value(field: &FieldDescriptor) -> Option<Scalar> {
         }
         _ => None,
     }
-}
-
-fn too_large(field: &FieldDescriptor) -> String {
-    told(
-        field,
-        &format!("the message types of the file, each with all that is in it, have more than {SCHEMA_NODES_MAX} parts"),
-    )
 }
 
 fn told(field: &FieldDescriptor, why: &str) -> String {

@@ -1,11 +1,14 @@
 //! What a scalar must be, from its type and options.
 
+use std::collections::HashSet;
+
 use model::contract::{Bound, Keep, Kind, ProtobufKind, Rule, TsUnit, Value};
-use model::limits::{SCHEMA_DEFAULT_BYTES_MAX, UNIT_BYTES_MAX};
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind as Type, Value as Default};
+use model::limits::SCHEMA_DEFAULT_BYTES_MAX;
+use prost_reflect::{EnumDescriptor, EnumValueDescriptor, FieldDescriptor, Kind as Type, Value as Default};
 
 use super::contract::ts_unit;
 use super::options::Said;
+use crate::units;
 
 /// The type of a single value that is not a message and not bytes.
 pub(super) struct Scalar(Type);
@@ -80,10 +83,17 @@ impl Scalar {
     }
 }
 
+/// In the order of the file.
+fn declared(definition: &EnumDescriptor) -> Vec<EnumValueDescriptor> {
+    let mut values: Vec<_> = definition.values().collect();
+    values.sort_by_key(|value| value.path().last().copied());
+    values
+}
+
 /// Numbers and names; of several names for one number the first is its name.
 fn constants(definition: &EnumDescriptor) -> Vec<(i32, String)> {
-    let mut seen = std::collections::HashSet::new();
-    let first = definition.values().filter(|value| seen.insert(value.number()));
+    let mut seen = HashSet::new();
+    let first = declared(definition).into_iter().filter(|value| seen.insert(value.number()));
     first.map(|value| (value.number(), value.name().to_owned())).collect()
 }
 
@@ -95,8 +105,8 @@ pub(super) fn rule(scalar: &Scalar, said: &Said) -> Result<Rule, String> {
     if said.ts_unit.is_some() {
         return Err("`ts_unit` is for the field `ts` of a message: leave it out".to_owned());
     }
-    if let Some(unit) = said.unit.as_ref().filter(|unit| unit.is_empty() || unit.len() > UNIT_BYTES_MAX) {
-        return Err(format!("unit `{unit}` is not a UCUM code of 1 to {UNIT_BYTES_MAX} bytes"));
+    if let Some(unit) = &said.unit {
+        units::check(unit).map_err(|why| why.to_string())?;
     }
     if said.min.is_some_and(f64::is_nan)
         || said.max.is_some_and(f64::is_nan)
@@ -106,7 +116,9 @@ pub(super) fn rule(scalar: &Scalar, said: &Said) -> Result<Rule, String> {
     }
     let bound = |value: f64| Bound { value, exclusive: false };
     let one_of = match &scalar.0 {
-        Type::Enum(definition) => definition.values().map(|value| Value::Text(value.name().to_owned())).collect(),
+        Type::Enum(definition) => {
+            declared(definition).iter().map(|value| Value::Text(value.name().to_owned())).collect()
+        }
         _ => Vec::new(),
     };
     Ok(Rule {
@@ -152,27 +164,23 @@ pub(super) fn ts(
 
 /// The default that proto2 declares.
 pub(super) fn default(field: &FieldDescriptor) -> Result<Option<Value>, String> {
-    if field.field_descriptor_proto().default_value.is_none() {
-        return Ok(None);
-    }
+    let Some(declared) = &field.field_descriptor_proto().default_value else { return Ok(None) };
     let inexact = || "the default is no number that is stored: leave it out".to_owned();
-    Ok(Some(match (field.default_value(), field.kind()) {
-        (Default::Bool(value), _) => Value::Bool(value),
-        (Default::I32(value), _) => Value::Long(value.into()),
-        (Default::I64(value), _) => Value::Long(value),
-        (Default::U32(value), _) => Value::Long(value.into()),
-        (Default::U64(value), _) => Value::Long(i64::try_from(value).map_err(|_| inexact())?),
-        (Default::F32(value), _) if value.is_finite() => Value::Double(value.into()),
-        (Default::F64(value), _) if value.is_finite() => Value::Double(value),
-        (Default::F32(_) | Default::F64(_), _) => return Err(inexact()),
-        (Default::String(value), _) if value.len() > SCHEMA_DEFAULT_BYTES_MAX => {
+    Ok(Some(match field.default_value() {
+        Default::Bool(value) => Value::Bool(value),
+        Default::I32(value) => Value::Long(value.into()),
+        Default::I64(value) => Value::Long(value),
+        Default::U32(value) => Value::Long(value.into()),
+        Default::U64(value) => Value::Long(i64::try_from(value).map_err(|_| inexact())?),
+        Default::F32(value) if value.is_finite() => Value::Double(value.into()),
+        Default::F64(value) if value.is_finite() => Value::Double(value),
+        Default::F32(_) | Default::F64(_) => return Err(inexact()),
+        Default::String(value) if value.len() > SCHEMA_DEFAULT_BYTES_MAX => {
             return Err(format!("the default is longer than {SCHEMA_DEFAULT_BYTES_MAX} bytes"));
         }
-        (Default::String(value), _) => Value::Text(value),
-        (Default::EnumNumber(number), Type::Enum(definition)) => match definition.get_value(number) {
-            Some(value) => Value::Text(value.name().to_owned()),
-            None => return Ok(None),
-        },
+        Default::String(value) => Value::Text(value),
+        // It is declared by its name.
+        Default::EnumNumber(_) => Value::Text(declared.clone()),
         _ => return Ok(None),
     }))
 }

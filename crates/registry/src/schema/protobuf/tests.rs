@@ -4,6 +4,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::*;
 
 mod comparing;
+mod contracts;
+mod hostile;
 
 fn parsed(text: &str) -> Protobuf {
     Protobuf::parse(text, &[]).unwrap()
