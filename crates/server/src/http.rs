@@ -89,6 +89,7 @@ impl std::ops::Deref for App {
 /// The HTTP listener's router: every route of the API, bounded in time and counted.
 pub fn router(app: App) -> Router {
     routes::router(crate::api::routes(), app.clone())
+        .merge(crate::schema_registry::router(app.clone()))
         .layer(from_fn_with_state(app, server::bound_and_count))
         .layer(from_fn(leftover::finish))
 }

@@ -2,7 +2,8 @@
 //!
 //! In reading order: what can be configured ([`config`], [`logging`]), where everything is kept ([`data_dir`]), how the
 //! parts are put together ([`run`]), how messages come in over MQTT ([`gateway`]) and what becomes of them ([`line`]);
-//! how requests come in over HTTP ([`http`]), what they are answered with ([`api`]), how it is watched ([`operations`]),
+//! how requests come in over HTTP ([`http`]), what they are answered with ([`api`], and `schema_registry` in
+//! Confluent's words), how it is watched ([`operations`]),
 //! and the command line ([`cli`]).
 //!
 //! It never decides what a message means (`pipeline`), where it is kept (`journal`, `store`) or who may speak
@@ -21,6 +22,7 @@ mod retention;
 
 pub mod api;
 pub mod http;
+mod schema_registry;
 
 pub mod operations;
 

@@ -5,6 +5,7 @@ mod errors;
 mod ingest;
 mod operations;
 mod queries;
+mod schema_registry;
 mod walls;
 
 use std::io::Read;
