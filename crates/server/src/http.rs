@@ -26,11 +26,12 @@ use model::Clock;
 use model::limits::QUERIES_AT_ONCE_MAX;
 use registry::Registry;
 use store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::line::intake::Intake;
 use crate::line::ledger::Ledger;
 use crate::line::normalized::NormalizedTopic;
+use crate::line::trial::Trials;
 use crate::operations::Metrics;
 
 pub use auth::{Access, Caller, Context};
@@ -46,6 +47,8 @@ pub struct App {
     queries: Arc<Semaphore>,
     /// Turns of large bodies.
     turns: Turns,
+    /// Held by whoever replays dead letters.
+    replaying: Arc<Mutex<()>>,
 }
 
 /// The parts that an [`App`] is made of.
@@ -59,6 +62,8 @@ pub struct Parts {
     pub dead_letters: Log,
     /// What is known of it.
     pub ledger: Arc<Ledger>,
+    /// Pipelines to try messages out with.
+    pub trials: Trials,
     /// The `normalized` topic.
     pub normalized: Arc<NormalizedTopic>,
 }
@@ -66,7 +71,7 @@ pub struct Parts {
 impl App {
     pub fn new(parts: Parts) -> Self {
         let queries = Arc::new(Semaphore::new(QUERIES_AT_ONCE_MAX));
-        Self { parts: Arc::new(parts), queries, turns: Turns::default() }
+        Self { parts: Arc::new(parts), queries, turns: Turns::default(), replaying: Arc::default() }
     }
 
     pub fn queries(&self) -> &Arc<Semaphore> {
@@ -75,6 +80,11 @@ impl App {
 
     pub fn turns(&self) -> &Turns {
         &self.turns
+    }
+
+    /// One replay at a time, so that a letter is not tried by two at once.
+    pub fn replaying(&self) -> &Mutex<()> {
+        &self.replaying
     }
 }
 

@@ -15,6 +15,7 @@ pub mod overload;
 pub mod raw_log;
 pub mod sessions;
 pub mod snapshot;
+pub mod trial;
 
 use std::io;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ use overload::Overload;
 use raw_log::RawLog;
 use sessions::HeldIds;
 use snapshot::Snapshots;
+use trial::{Trials, trials};
 
 /// The partition that everything is in. A second log costs each commit latency and buys nothing up to four cores; where
 /// there are more, this becomes a function of the device id.
@@ -59,6 +61,7 @@ pub struct Line {
     pub raw: Arc<RawLog>,
     pub dead_letters: Log,
     pub ledger: Arc<Ledger>,
+    pub trials: Trials,
     pub normalized: Arc<NormalizedTopic>,
     pub intake: Intake,
     pub overload: Arc<Overload>,
@@ -98,10 +101,12 @@ impl Line {
         let snapshots = Arc::new(Snapshots::open(disk.clone(), &snapshots, PARTITION)?);
         let devices = Arc::new(DeviceTable::default());
         let overload = Arc::new(Overload::default());
+        let (trials, trial_requests) = trials();
         let ingest = Ingest::open(IngestParts {
             partition: PARTITION,
             raw: raw.clone(),
             dead_letters: dead_letters.clone(),
+            trials: trial_requests,
             normalized: normalized.clone(),
             store: store.clone(),
             snapshots: snapshots.clone(),
@@ -126,7 +131,7 @@ impl Line {
         let stop = Arc::new(AtomicBool::new(false));
         let ingest = start_ingest(ingest, stop.clone(), keeper)?;
         let threads = Threads { journal, store, stop, intake: intake_thread, ledger: ledger_thread, ingest };
-        Ok((Self { raw, dead_letters, ledger, normalized, intake, overload, threads }, held))
+        Ok((Self { raw, dead_letters, ledger, trials, normalized, intake, overload, threads }, held))
     }
 
     /// Ends the line without losing what was acknowledged: no new input, the last batches become rows, the rows become

@@ -112,6 +112,7 @@ impl Server {
             intake: line.intake.clone(),
             dead_letters: line.dead_letters.clone(),
             ledger: line.ledger.clone(),
+            trials: line.trials.clone(),
             normalized: line.normalized.clone(),
         });
         let (listener, operations_listener) = (listeners.http.try_into()?, listeners.operations.try_into()?);

@@ -48,6 +48,7 @@ impl Api {
             intake: line.intake.clone(),
             dead_letters: line.dead_letters.clone(),
             ledger: line.ledger.clone(),
+            trials: line.trials.clone(),
             normalized: line.normalized.clone(),
         });
         let router = crate::http::routes::router(super::routes(), app);

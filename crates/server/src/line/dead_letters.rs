@@ -73,8 +73,12 @@ impl DeadLetterWriter {
 
 /// Entries from offset `from` of the topic on, each with its offset there: about a megabyte at a time, none at the end.
 pub fn read(log: &Log, from: Offset) -> Result<Vec<(Offset, Entry)>, DeadLetterError> {
+    read_bytes(log, from, READ_BYTES)
+}
+
+fn read_bytes(log: &Log, from: Offset, bytes_max: usize) -> Result<Vec<(Offset, Entry)>, DeadLetterError> {
     let mut found = Vec::new();
-    for frame in log.read(from, READ_BYTES)? {
+    for frame in log.read(from, bytes_max)? {
         found.extend(entries(&frame)?.into_iter().filter(|(offset, _)| *offset >= from));
     }
     Ok(found)
@@ -89,12 +93,21 @@ fn entries(frame: &Frame) -> Result<Vec<(Offset, Entry)>, DeadLetterError> {
     (frame.base..frame.end()).map(entry).collect()
 }
 
+/// The entry at this offset of the topic, if it is kept.
+pub fn entry(log: &Log, offset: Offset) -> Result<Option<Entry>, DeadLetterError> {
+    if !(log.oldest()..log.durable()).contains(&offset) {
+        return Ok(None);
+    }
+    Ok(read_bytes(log, offset, 1)?.into_iter().next().map(|(_, entry)| entry))
+}
+
 /// The letter with this address. Entries stand in the order of `raw` offsets, so a binary search finds it.
 pub fn find(log: &Log, address: Address) -> Result<Option<DeadLetter>, DeadLetterError> {
     let (mut low, mut high) = (log.oldest(), log.durable());
     while low < high {
         let middle = low + (high - low) / 2;
-        let Some((_, entry)) = read(log, middle)?.into_iter().next() else { return Ok(None) };
+        // One batch is enough to see on which side it is.
+        let Some((_, entry)) = read_bytes(log, middle, 1)?.into_iter().next() else { return Ok(None) };
         if entry.address().offset < address.offset {
             low = middle + 1;
         } else {
@@ -103,7 +116,7 @@ pub fn find(log: &Log, address: Address) -> Result<Option<DeadLetter>, DeadLette
     }
     let mut from = low;
     loop {
-        let part = read(log, from)?;
+        let part = read_bytes(log, from, 1)?;
         let Some((last, _)) = part.last() else { return Ok(None) };
         from = last + 1;
         for (_, entry) in part {

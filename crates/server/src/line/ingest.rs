@@ -23,6 +23,7 @@ use super::normalized::{NormalizedTopic, NormalizedWriter};
 use super::overload::{Flow, Overload, Pressure, choose};
 use super::sessions::HeldIds;
 use super::snapshot::{Snapshot, Snapshots};
+use super::trial::TrialRequests;
 use crate::operations::Metrics;
 
 /// Bytes of `raw` taken per round: large enough that a round's fixed costs vanish.
@@ -37,6 +38,7 @@ pub struct IngestParts {
     pub partition: Partition,
     pub raw: Log,
     pub dead_letters: Log,
+    pub trials: TrialRequests,
     pub normalized: Arc<NormalizedTopic>,
     pub store: Store,
     pub snapshots: Arc<Snapshots>,
@@ -195,6 +197,7 @@ impl Ingest {
             } else if stopping {
                 return self.barrier(keeper, true);
             }
+            self.parts.trials.answer(&self.pipeline);
             self.look_at_pressure(false);
             if self.barrier_due() {
                 self.barrier(keeper, false)?;

@@ -13,7 +13,7 @@ use registry::Durability;
 use tokio::sync::{mpsc, oneshot};
 
 use super::appender::{Appender, NotAppended};
-use super::device_table::TableFull;
+use super::device_table::{DeviceTable, TableFull};
 use super::overload::{Flow, Overload};
 use super::raw_log::RawLog;
 
@@ -112,6 +112,11 @@ impl Intake {
             }
         }));
         Ok((Self { raw, requests, thread, overload }, IntakeThread { stop, handle, _wakes: wakes }))
+    }
+
+    /// What each device index stands for.
+    pub fn devices(&self) -> &DeviceTable {
+        self.raw.devices()
     }
 
     /// Completes when every submission is durable. All are accepted or none; a caller that goes away before that has

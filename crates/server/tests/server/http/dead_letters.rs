@@ -80,3 +80,182 @@ fn filters_choose() {
     assert_eq!(count("to=-1h"), 0);
     assert_eq!(running.get("/v1/dead-letters?reason=bad").problem(), (400, "parameter-invalid".to_owned()));
 }
+
+/// Sets a device's status.
+fn status(running: &Running, device: &Device, status: &str) {
+    let (path, body) = (format!("/v1/devices/{}", device.id), json!({"status": status}).to_string());
+    let answer =
+        running.request("PATCH", &path, &running.key, &[("content-type", "application/json")], body.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// Sends these bodies while the device is quarantined, sets it active again, and gives its letters, oldest first.
+fn quarantined(running: &Running, device: &Device, bodies: &[Value]) -> Vec<Value> {
+    status(running, device, "quarantined");
+    bodies.iter().for_each(|body| running.ingest(device, body));
+    let path = format!("/v1/dead-letters?device={}&reason=quarantined&limit=1000", device.id);
+    let all = |answer: &Value| answer["dead_letters"].as_array().is_some_and(|it| it.len() == bodies.len());
+    let mut letters = running.eventually(&path, all)["dead_letters"].as_array().unwrap().clone();
+    status(running, device, "active");
+    letters.reverse();
+    letters
+}
+
+fn replay(running: &Running, body: &Value) -> Value {
+    let answer = running.post("/v1/dead-letters/replay", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+fn message(seq: u64) -> Value {
+    json!({"seq": seq, "ts": 1_700_000_000_000 + seq, "metrics": {"a": seq}})
+}
+
+#[test]
+fn a_quarantined_device_is_heard_later() {
+    let running = Running::start();
+    let device = running.device("pump");
+    let letters = quarantined(&running, &device, &[message(1), json!([message(2), message(3), {"seq": 4}])]);
+    let filter = json!({"filter": {"device": device.id, "reason": "quarantined"}});
+
+    // Not while it is quarantined.
+    status(&running, &device, "quarantined");
+    let nothing = json!({"dry_run": false, "selected": 2, "replayed": 0, "failed": {}, "undecided": 0,
+        "skipped": {"device-quarantined": 2}, "next": null});
+    assert_eq!(replay(&running, &filter), nothing);
+    status(&running, &device, "active");
+
+    let mut dry = filter.clone();
+    dry["dry_run"] = json!(true);
+    let would = json!({"dry_run": true, "selected": 2, "would_pass": 2, "would_fail": {}, "skipped": {}, "examples": [],
+        "next": null});
+    assert_eq!(replay(&running, &dry), would);
+    assert_eq!(
+        running.get(&format!("/v1/dead-letters?device={}&state=replayed", device.id)).json()["dead_letters"],
+        json!([])
+    );
+
+    let done = json!({"dry_run": false, "selected": 2, "replayed": 2, "failed": {}, "undecided": 0, "skipped": {},
+        "next": null});
+    assert_eq!(replay(&running, &filter), done);
+    assert_eq!(running.points(&device, "a", 3).len(), 3);
+    // The array was taken apart: what was wrong in it is a letter of its own.
+    let pending = running.get(&format!("/v1/dead-letters?device={}&state=pending", device.id)).json();
+    assert_eq!(pending["dead_letters"].as_array().unwrap().len(), 1, "{pending}");
+    assert_eq!(pending["dead_letters"][0]["reason"], "metrics-missing");
+    for letter in &letters {
+        let shown = running.get(&format!("/v1/dead-letters/{}", letter["id"].as_str().unwrap())).json();
+        assert_eq!((&shown["state"], &shown["tries"]), (&json!("replayed"), &json!(1)), "{shown}");
+        assert_eq!(shown["last_try"]["reason"], json!(null));
+        assert_eq!(shown["mqtt_topic"].as_str().unwrap().rsplit('/').next(), Some("data"));
+    }
+
+    // Again it does nothing.
+    let again = json!({"dry_run": false, "selected": 2, "replayed": 0, "failed": {}, "undecided": 0,
+        "skipped": {"replayed": 2}, "next": null});
+    assert_eq!(replay(&running, &filter), again);
+    let ids: Vec<_> = letters.iter().map(|letter| letter["id"].clone()).collect();
+    assert_eq!(replay(&running, &json!({"ids": ids})), again);
+    assert_eq!(running.points(&device, "a", 3).len(), 3);
+}
+
+#[test]
+fn what_is_rejected_again_stays_and_says_how_often_and_why() {
+    let mut running = Running::start();
+    let device = running.device("pump");
+    let id = reject(&running, &device, 1)[0]["id"].as_str().unwrap().to_owned();
+    let dry = replay(&running, &json!({"ids": [id], "dry_run": true}));
+    assert_eq!((&dry["would_pass"], &dry["would_fail"]), (&json!(0), &json!({"metric-type": 1})));
+    let example = &dry["examples"][0];
+    assert_eq!((&example["id"], &example["path"]), (&json!(id), &json!("/metrics/a")));
+
+    for _ in 0..2 {
+        let answer = replay(&running, &json!({"ids": [id]}));
+        assert_eq!((&answer["replayed"], &answer["failed"]), (&json!(0), &json!({"metric-type": 1})));
+    }
+    let path = format!("/v1/dead-letters/{id}");
+    let shown = running.get(&path).json();
+    assert_eq!((&shown["state"], &shown["tries"]), (&json!("pending"), &json!(2)));
+    assert_eq!(
+        (&shown["last_try"]["reason"], &shown["last_try"]["path"]),
+        (&json!("metric-type"), &json!("/metrics/a"))
+    );
+    assert_eq!(running.get("/v1/dead-letters").json()["dead_letters"].as_array().unwrap().len(), 1);
+    // It is known after a start, too.
+    running.restart();
+    assert_eq!(running.get(&path).json(), shown);
+}
+
+#[test]
+fn two_replays_at_once_store_a_message_once() {
+    let mut running = Running::start();
+    let device = running.device("pump");
+    // Nothing but the state of the letters tells these apart from new ones.
+    let bodies: Vec<Value> = (0..50).map(|number| json!({"metrics": {"a": number}})).collect();
+    quarantined(&running, &device, &bodies);
+    let all = json!({"filter": {}});
+    let (first, second) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| replay(&running, &all));
+        (replay(&running, &all), other.join().unwrap())
+    });
+    let count = |answer: &Value| answer["replayed"].as_u64().unwrap();
+    assert_eq!(count(&first) + count(&second), 50, "{first} {second}");
+    assert_eq!(running.points(&device, "a", 50).len(), 50);
+    running.restart();
+    assert_eq!(replay(&running, &all)["skipped"], json!({"replayed": 50}));
+    assert_eq!(running.points(&device, "a", 50).len(), 50);
+}
+
+#[test]
+fn a_replay_goes_on_where_the_one_before_ended() {
+    let running = Running::start();
+    let device = running.device("pump");
+    quarantined(&running, &device, &(0..7).map(message).collect::<Vec<_>>());
+    let mut request = json!({"filter": {"device": device.id}, "limit": 3});
+    let mut replayed = Vec::new();
+    loop {
+        let answer = replay(&running, &request);
+        replayed.push(answer["replayed"].as_u64().unwrap());
+        if answer["next"].is_null() {
+            break;
+        }
+        request["cursor"] = answer["next"].clone();
+    }
+    assert_eq!(replayed, [3, 3, 1]);
+    let seqs: Vec<_> = running.points(&device, "a", 7).iter().map(|point| point["seq"].clone()).collect();
+    assert_eq!(json!(seqs), json!([0, 1, 2, 3, 4, 5, 6]));
+}
+
+#[test]
+fn what_cannot_be_replayed_is_said() {
+    let running = Running::start();
+    let (gone, idle) = (running.device("pump"), running.device("pump"));
+    quarantined(&running, &gone, &[message(1)]);
+    quarantined(&running, &idle, &[message(1)]);
+    let path = format!("/v1/devices/{}", gone.id);
+    assert_eq!(running.request("DELETE", &path, &running.key, &[], b"").status, 204);
+    status(&running, &idle, "inactive");
+    let answer = replay(&running, &json!({"filter": {"from": "-1h", "to": "now", "class": "pump"}}));
+    assert_eq!(answer["skipped"], json!({"device-unknown": 1, "device-inactive": 1}), "{answer}");
+    assert_eq!(replay(&running, &json!({"ids": ["0-99999-0"]}))["skipped"], json!({"dead-letter-unknown": 1}));
+    assert_eq!(replay(&running, &json!({"filter": {"to": "-1h"}}))["selected"], json!(0));
+    for body in [
+        json!({}),
+        json!({"ids": []}),
+        json!({"ids": ["0-0-0"], "filter": {}}),
+        json!({"ids": ["0-0-0"], "limit": 3}),
+        json!({"filter": {}, "limit": 0}),
+        json!({"filter": {"device_id": "x"}}),
+        json!({"filter": {}, "cursr": "3"}),
+    ] {
+        assert_eq!(
+            running.post("/v1/dead-letters/replay", &body).problem(),
+            (400, "body-invalid".to_owned()),
+            "{body}"
+        );
+    }
+    let reason = json!({"filter": {"reason": "bad"}});
+    assert_eq!(running.post("/v1/dead-letters/replay", &reason).problem(), (400, "parameter-invalid".to_owned()));
+    let id = json!({"ids": ["x"]});
+    assert_eq!(running.post("/v1/dead-letters/replay", &id).problem(), (400, "dead-letter-id-malformed".to_owned()));
+}
