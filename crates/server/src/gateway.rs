@@ -17,6 +17,7 @@ mod known_devices;
 mod look_ups;
 mod news;
 mod publish;
+mod quota;
 mod serve;
 mod sockets;
 mod timers;
@@ -36,6 +37,7 @@ use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
+use crate::line::ledger::Ledger;
 use crate::line::overload::Overload;
 use crate::line::raw_log::RawLog;
 use crate::line::sessions::HeldIds;
@@ -59,6 +61,7 @@ pub struct GatewayParts {
     /// QoS 2 ids that await PUBREL from before the start.
     pub held: HeldIds,
     pub overload: Arc<Overload>,
+    pub ledger: Arc<Ledger>,
     pub registry: Registry,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,

@@ -22,7 +22,7 @@ use crate::http::{self, App};
 use crate::line::sessions::HeldIds;
 use crate::line::{Line, LineParts, PARTITION};
 use crate::operations::{self, Metrics, Operations, Sample, Sampler};
-use crate::retention;
+use crate::{quotas, retention};
 
 /// A running server. It serves until [`Server::stop`].
 pub struct Server {
@@ -79,6 +79,7 @@ impl Server {
             clock: clock.clone(),
         };
         let (line, held) = open_line(parts).await?;
+        quotas::load(&registry, &line.ledger).await?;
         let line_open = clock.monotonic();
         tracing::info!(
             registry_ms = (registry_open - began).as_millis(),
@@ -95,6 +96,7 @@ impl Server {
             raw: line.raw.clone(),
             held,
             overload: line.overload.clone(),
+            ledger: line.ledger.clone(),
             registry: registry.clone(),
             metrics: metrics.clone(),
             clock: clock.clone(),
@@ -249,7 +251,7 @@ async fn maintain(registry: Registry, mut stop: watch::Receiver<bool>) {
 /// Reads the state of the running server whenever `/metrics` or `/ready` is asked.
 fn sampler(line: &Line, store: &Store, disk: Arc<dyn Disk>, data: &DataDir, stop: watch::Receiver<bool>) -> Sampler {
     let (raw, dead_letters, overload) = (line.raw.clone(), line.dead_letters.clone(), line.overload.clone());
-    let (store, dir) = (store.clone(), data.path().to_owned());
+    let (store, dir, ledger) = (store.clone(), data.path().to_owned(), line.ledger.clone());
     Arc::new(move || {
         let figures = store.figures();
         let poisoned = raw.log().poisoned().or_else(|| dead_letters.poisoned());
@@ -264,6 +266,8 @@ fn sampler(line: &Line, store: &Store, disk: Arc<dyn Disk>, data: &DataDir, stop
             block_rows: figures.block_rows,
             rows_merged: figures.rows_merged,
             blocks_damaged: figures.blocks_damaged as u64,
+            dead_letter_bytes: ledger.pending_bytes(),
+            tenants_at_quota: ledger.at_quota().len() as u64,
             store_failure: figures.failure,
             free_bytes: disk.free_bytes(&dir).unwrap_or(0),
             stopping: *stop.borrow(),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::parameters::{Listing, Parameters, tenant_of};
 use crate::http::{Access, App, Caller, Context, JsonBody, Problem, Route};
+use crate::quotas;
 
 const EXAMPLE: &str = r#"{"tenant_id":"0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11","name":"acme","limits":{"messages_per_second":null,"bytes_per_second":null,"connections":null,"devices":1000,"classes":null,"dead_letter_bytes":null},"units":{"temperature":"Cel"},"metadata":{"region":"eu"},"created_at":1800000000000}"#;
 const LIST_EXAMPLE: &str = r#"{"tenants":[{"tenant_id":"0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11","name":"acme","limits":{"devices":1000},"created_at":1800000000000}],"next":null}"#;
@@ -56,7 +57,9 @@ async fn create(
     State(app): State<App>,
     JsonBody(settings): JsonBody<TenantSettings>,
 ) -> Result<(StatusCode, Json<Tenant>), Problem> {
-    Ok((StatusCode::CREATED, Json(app.registry.create_tenant(settings).await?)))
+    let tenant = app.registry.create_tenant(settings).await?;
+    quotas::set(&app.ledger, &tenant);
+    Ok((StatusCode::CREATED, Json(tenant)))
 }
 
 async fn show(State(app): State<App>, context: Context, Path(tenant): Path<String>) -> Result<Json<Tenant>, Problem> {
@@ -69,10 +72,14 @@ async fn update(
     Path(tenant): Path<String>,
     JsonBody(patch): JsonBody<Patch>,
 ) -> Result<Json<Tenant>, Problem> {
-    Ok(Json(app.registry.update_tenant(&TenantRef::from(tenant.as_str()), patch).await?))
+    let tenant = app.registry.update_tenant(&TenantRef::from(tenant.as_str()), patch).await?;
+    quotas::set(&app.ledger, &tenant);
+    Ok(Json(tenant))
 }
 
 async fn delete(State(app): State<App>, Path(tenant): Path<String>) -> Result<StatusCode, Problem> {
-    app.registry.delete_tenant(&TenantRef::from(tenant.as_str())).await?;
+    let tenant = app.registry.tenant(&TenantRef::from(tenant.as_str())).await?.tenant_id;
+    app.registry.delete_tenant(&TenantRef::Id(tenant)).await?;
+    app.ledger.set_quota(tenant, None);
     Ok(StatusCode::NO_CONTENT)
 }

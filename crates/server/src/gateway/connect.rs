@@ -77,8 +77,9 @@ impl EventLoop {
         if clean_start && resumed.take().is_some_and(|state| !state.is_empty()) {
             self.appender.control(&Control::SessionEnded { session: key });
         }
-        let now = self.now;
+        let (now, at_quota) = (self.now, self.at_quota(identity.tenant()));
         let Some(connection) = self.get(id) else { return };
+        connection.at_quota = at_quota;
         connection.session_key = Some(key);
         let grant = Grant { resumed, assigned_client_id: assigned.as_deref() };
         if let Err(close) = connection.session.accept(grant, &mut connection.output) {

@@ -116,6 +116,8 @@ pub(crate) struct Connection {
     pub dirty: bool,
     /// A message was refused for overload: so is every later one, until it reconnects.
     pub refusing: bool,
+    /// Its tenant has as many dead letters as it may have.
+    pub at_quota: bool,
     /// When it was last heard of, and how long it may be silent (monotonic). Before its CONNECT is answered and after the
     /// farewell it is the whole stage that is bounded, whatever trickles in.
     pub heard_at: Duration,

@@ -1,7 +1,7 @@
 //! The loop: what it holds, and one round of it: sockets that are ready ([`super::serve`]), batches that are due,
 //! acknowledgements that are released.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use super::sockets::listen;
 use super::wills::Wills;
 use super::{GatewayParts, Inbound, Inbox, WAKE};
 use crate::line::appender::{Appender, NotAppended};
+use crate::line::ledger::Ledger;
 use crate::line::overload::{Flow, Overload};
 use crate::operations::Metrics;
 
@@ -96,6 +97,10 @@ pub(crate) struct EventLoop {
     pub(super) buffer: Vec<u8>,
     pub(super) offer: Offer,
     pub(super) overload: Arc<Overload>,
+    pub(super) ledger: Arc<Ledger>,
+    /// The tenants of which nothing is taken in, as of this state of the ledger.
+    pub(super) at_quota: Arc<HashSet<TenantId>>,
+    pub(super) quota_generation: u64,
     /// Since when ingest is paused.
     pub(super) paused_at: Option<Duration>,
     pub(super) registry: Registry,
@@ -146,6 +151,10 @@ impl EventLoop {
             buffer: vec![0; READ_BYTES],
             offer: parts.offer,
             overload: parts.overload,
+            // Looked at in the first round.
+            quota_generation: u64::MAX,
+            at_quota: Arc::default(),
+            ledger: parts.ledger,
             paused_at: None,
             registry: parts.registry,
             metrics: parts.metrics,
@@ -178,6 +187,7 @@ impl EventLoop {
                     Token(slot) => self.note_event(slot, event),
                 }
             }
+            self.look_at_quotas();
             self.release();
             self.serve_ready();
             let idle = self.ready.is_empty() && events.iter().count() < EVENTS_PER_ROUND;

@@ -9,6 +9,7 @@ use super::event_loop::{EventLoop, Owed};
 use super::identity::{Admitted, Identity, Verdict};
 use super::known_devices::KnownDevice;
 use super::topic::{Target, parse};
+use crate::line::ledger::QUOTA_CODE;
 
 /// How often `last_seen_at` of a device is written at most.
 const SEEN_INTERVAL_MS: Millis = 10_000;
@@ -155,20 +156,22 @@ impl EventLoop {
     fn append(&mut self, id: ConnectionId, publish: &Publish<'_>, format: Option<Format>) {
         let refusal = self.refusal();
         let Some(connection) = self.get(id) else { return };
-        if refusal.is_some() || connection.refusing {
+        if refusal.is_some() || connection.refusing || connection.at_quota {
             connection.refusing = true;
-            self.refuse(id, publish, refusal.unwrap_or(Reason::QUOTA_EXCEEDED));
+            let code =
+                if connection.at_quota { QUOTA_CODE } else { code_of(refusal.unwrap_or(Reason::QUOTA_EXCEEDED)) };
+            self.refuse(id, publish, refusal.unwrap_or(Reason::QUOTA_EXCEEDED), code);
             return;
         }
         let key = match connection.route(publish.topic.slot) {
             Route::To { key, .. } => GroupKey { format: format.unwrap_or(key.format), ..*key },
             Route::Refused(why) => {
                 tracing::debug!(why, "a publish was refused");
-                self.refuse(id, publish, Reason::NOT_AUTHORIZED);
+                self.refuse(id, publish, Reason::NOT_AUTHORIZED, code_of(Reason::NOT_AUTHORIZED));
                 return;
             }
             Route::Unbound | Route::Stale { .. } => {
-                self.refuse(id, publish, Reason::UNSPECIFIED_ERROR);
+                self.refuse(id, publish, Reason::UNSPECIFIED_ERROR, code_of(Reason::UNSPECIFIED_ERROR));
                 return;
             }
         };
@@ -189,8 +192,8 @@ impl EventLoop {
         self.counts.add(publish.payload);
     }
 
-    fn refuse(&mut self, id: ConnectionId, publish: &Publish<'_>, reason: Reason) {
-        self.metrics.mqtt.refused(code_of(reason), 1);
+    fn refuse(&mut self, id: ConnectionId, publish: &Publish<'_>, reason: Reason, code: &'static str) {
+        self.metrics.mqtt.refused(code, 1);
         let Some(connection) = self.get(id) else { return };
         match connection.session.refuse(publish, reason) {
             Ok(ack) => self.owe(id, ack),

@@ -116,7 +116,7 @@ impl EventLoop {
         let Self { connections, appender, counts, .. } = self;
         let place = connections.get_mut(id.slot as usize).and_then(Option::as_deref_mut);
         let Some(connection) = place.filter(|connection| connection.id == id) else { return (0, None) };
-        if !open || !connection.is_open() || connection.refusing || !connection.may_take() {
+        if !open || !connection.is_open() || connection.refusing || connection.at_quota || !connection.may_take() {
             return (0, None);
         }
         let mut at = 0;

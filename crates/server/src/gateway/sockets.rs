@@ -77,6 +77,7 @@ impl EventLoop {
             queued: false,
             dirty: false,
             refusing: false,
+            at_quota: false,
             heard_at: self.now,
             silence_max: Some(limits::MQTT_CONNECT_WAIT_MAX),
         }));

@@ -80,7 +80,8 @@ impl EventLoop {
                 return tracing::warn!(%device, "a will was not published: its device is not in the cache any more");
             }
         };
-        let fits = self.refusal().is_none() && self.make_room(limits::MQTT_PACKET_BYTES_MAX);
+        let open = self.refusal().is_none() && !self.at_quota(admitted.source.tenant());
+        let fits = open && self.make_room(limits::MQTT_PACKET_BYTES_MAX);
         let Some(index) = self.appender.raw().devices().index_of(&admitted.source).ok().filter(|_| fits) else {
             return tracing::warn!(topic = will.topic, "a will was not published: the line takes nothing in");
         };

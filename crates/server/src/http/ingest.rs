@@ -8,13 +8,14 @@ mod items;
 mod split;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use model::{DeviceId, ErrorKind, Format, GroupFlags, PayloadKind, Source};
+use model::{DeviceId, ErrorKind, Format, GroupFlags, PayloadKind, Source, TenantId};
 use registry::{DeviceAuth, Durability};
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ use crate::http::body::{Inflated, media_type, read_inflated};
 use crate::http::problem::sentence;
 use crate::http::{Access, App, Caller, Context, Problem, Route};
 use crate::line::intake::{IntakeError, Submission};
+use crate::line::ledger::{QUOTA_CODE, Quota};
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,9 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+/// When a tenant at its quota may ask again: somebody has to act first.
+const QUOTA_RETRY_AFTER: Duration = Duration::from_secs(60);
+
 type Answer = Result<(StatusCode, Json<Value>), Problem>;
 
 async fn data(app: State<App>, context: Context, device: Path<String>, headers: HeaderMap, body: Body) -> Answer {
@@ -67,6 +72,7 @@ async fn post(
     body: Body,
     kind: PayloadKind,
 ) -> Answer {
+    refuse_at_quota(&app, context.tenant)?;
     let device = match &context.caller {
         Caller::Device(device) => device.clone(),
         Caller::Key(_) => app.registry.device_of(context.tenant, device_id(&device)?).await?,
@@ -82,6 +88,17 @@ async fn post(
     submit(&app, submissions.collect(), &[device.device]).await?;
     drop(turn);
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))))
+}
+
+/// Refuses a tenant that has as many dead letters as it may have, before anything of it is read.
+fn refuse_at_quota(app: &App, tenant: TenantId) -> Result<(), Problem> {
+    let Some(Quota { bytes, bytes_max }) = app.ledger.used_up(tenant) else { return Ok(()) };
+    let detail = format!(
+        "This tenant has {bytes} bytes of dead letters, and may have {bytes_max}: nothing more is taken in. Mend what is \
+         wrong and replay them (`tidewater dead-letter replay`), or raise the tenant's limit `dead_letter_bytes`."
+    );
+    app.metrics.http.refused(QUOTA_CODE, 1);
+    Err(Problem::new(ErrorKind::Limited, QUOTA_CODE, detail).retry_after(QUOTA_RETRY_AFTER))
 }
 
 /// Hands payloads over and waits until they are durable.

@@ -31,6 +31,9 @@ const STRETCH_ENTRIES: u64 = 4096;
 /// Entries that are further apart are not neighbours.
 const STRETCH_MS: Millis = 3_600_000;
 
+/// What refusals of a tenant at its quota are called, in metrics and over HTTP.
+pub const QUOTA_CODE: &str = "dead-letter-quota";
+
 /// How often a letter was tried again, and what came of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tries {

@@ -69,6 +69,8 @@ struct State {
     block_rows: Gauge,
     rows_merged: Counter,
     blocks_damaged: Gauge,
+    dead_letter_bytes: Gauge,
+    tenants_at_quota: Gauge,
     store_failing: Gauge,
     free_bytes: Gauge,
     commits: Family<Log, Counter>,
@@ -242,6 +244,10 @@ impl State {
             "Rows that merges have written again since the start: with the rows taken in, the write amplification";
         registry.register("rows_merged", help, state.rows_merged.clone());
         registry.register("blocks_damaged", "Blocks not served because they are damaged", state.blocks_damaged.clone());
+        let text = "Bytes of dead letters that are kept and have not passed a replay";
+        registry.register("dead_letter_bytes", text, state.dead_letter_bytes.clone());
+        let text = "Tenants that are refused because they have as many dead letters as they may have";
+        registry.register("tenants_at_dead_letter_quota", text, state.tenants_at_quota.clone());
         registry.register("store_failing", "1 while sealing or merging does not get on", state.store_failing.clone());
         registry.register("disk_free_bytes", "Bytes that can still be written", state.free_bytes.clone());
         registry.register("journal_commits", "Commits since the start", state.commits.clone());
@@ -267,6 +273,8 @@ impl State {
         self.block_rows.set(sample.block_rows as i64);
         self.rows_merged.inner().store(sample.rows_merged, Ordering::Relaxed);
         self.blocks_damaged.set(sample.blocks_damaged as i64);
+        self.dead_letter_bytes.set(sample.dead_letter_bytes as i64);
+        self.tenants_at_quota.set(sample.tenants_at_quota as i64);
         self.store_failing.set(i64::from(sample.store_failure.is_some()));
         self.free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));
         self.poisoned.set(i64::from(sample.poisoned.is_some()));

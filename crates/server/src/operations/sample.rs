@@ -24,6 +24,9 @@ pub struct Sample {
     pub rows_merged: u64,
     /// Blocks that are not served because they are damaged.
     pub blocks_damaged: u64,
+    /// Bytes of dead letters that are kept and have not passed, and tenants that have as many as they may have.
+    pub dead_letter_bytes: u64,
+    pub tenants_at_quota: u64,
     /// Why sealing or merging does not get on, if it does not.
     pub store_failure: Option<String>,
     /// Bytes that can still be written to the data directory's disk.

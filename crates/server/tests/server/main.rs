@@ -19,6 +19,7 @@ mod kill;
 mod limits;
 mod overload;
 mod publish;
+mod quota;
 mod refusal;
 mod revocation;
 mod sessions;

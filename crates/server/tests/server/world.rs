@@ -102,6 +102,11 @@ impl World {
         body["reasons"].as_array().unwrap().iter().map(|reason| reason["code"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Every metric as text.
+    pub fn metrics(&self) -> String {
+        scrape(self.listen.operations)
+    }
+
     pub fn anonymous(&self) -> SocketAddr {
         self.listen.dev_anonymous.unwrap()
     }
@@ -123,11 +128,16 @@ impl Drop for World {
 
 /// The value of a metric, named with its labels.
 pub fn metric(operations: SocketAddr, name: &str) -> u64 {
+    let text = scrape(operations);
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no metric {name}:\n{text}")).parse().unwrap()
+}
+
+fn scrape(operations: SocketAddr) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(operations).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no metric {name}:\n{text}")).parse().unwrap()
+    text
 }

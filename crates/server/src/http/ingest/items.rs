@@ -21,7 +21,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Answer, PAYLOADS_PER_REQUEST_MAX, Sender, Shape, split, submit, too_many};
+use super::{Answer, PAYLOADS_PER_REQUEST_MAX, Sender, Shape, refuse_at_quota, split, submit, too_many};
 use crate::http::body::{Inflated, media_type, read_inflated};
 use crate::http::{App, Context, Problem, ndjson};
 
@@ -29,6 +29,7 @@ use crate::http::{App, Context, Problem, ndjson};
 pub type Item = Result<(DeviceId, Bytes), &'static str>;
 
 pub async fn post(State(app): State<App>, context: Context, headers: HeaderMap, body: Body) -> Answer {
+    refuse_at_quota(&app, context.tenant)?;
     let shape = Shape::of(&media_type(&headers), None)?;
     let Inflated { bytes, turn } = read_inflated(&app, &headers, body).await?;
     let items = tokio::task::spawn_blocking(move || read(shape, &bytes)).await;

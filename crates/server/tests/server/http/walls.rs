@@ -34,6 +34,12 @@ fn another_tenant_sees_nothing_and_can_send_nothing() {
         assert_eq!(get(&path).status, 404, "{path}");
     }
     assert_eq!(get("/v1/dead-letters").json()["dead_letters"], json!([]));
+    let replay = |body: Value| ask("POST", "/v1/dead-letters/replay", &body).json();
+    for dry_run in [true, false] {
+        let named = replay(json!({"ids": [letter], "dry_run": dry_run}));
+        assert_eq!((&named["selected"], &named["skipped"]), (&json!(0), &json!({"dead-letter-unknown": 1})));
+        assert_eq!(replay(json!({"filter": {}, "dry_run": dry_run}))["selected"], json!(0));
+    }
     assert_eq!(get("/v1/devices").json()["devices"], json!([]));
 
     let message = json!({"seq": 3, "metrics": {"a": 3}});
