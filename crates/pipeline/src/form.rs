@@ -40,6 +40,8 @@ pub struct Form {
     /// The record that holds the metrics.
     pub metrics: u32,
     pub others: Others,
+    /// Metrics that are sent in another unit than the class's.
+    pub conversions: Vec<(Arc<str>, Conversion)>,
 }
 
 /// A record of the message.
@@ -53,6 +55,9 @@ pub struct Node {
     members: Vec<(Box<[u8]>, Member)>,
     by_name: HashMap<Box<[u8]>, u32>,
 }
+
+/// Fields of a record that are compared one by one: that is quicker than a hash for so many.
+const SCANNED_MAX: usize = 16;
 
 /// What a record is in its message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,7 +147,10 @@ impl Node {
             *next += 1;
             return Some(*member);
         }
-        let at = *self.by_name.get(name)? as usize;
+        let at = match self.members.len() {
+            0..=SCANNED_MAX => self.members.iter().position(|(other, _)| **other == *name)?,
+            _ => *self.by_name.get(name)? as usize,
+        };
         *next = at + 1;
         Some(self.members[at].1)
     }

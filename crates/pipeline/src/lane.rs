@@ -131,7 +131,7 @@ impl Lane {
     fn compile(&mut self, writer: &Root, reader: &Root, rules: &ClassRules) -> Result<(), Refusal> {
         let form = form::compile(reader, rules).map_err(|Unusable(why)| (Reason::SchemaUnusable, why))?;
         self.slot_names = vec![NO_NAME; form.slots.len()];
-        let converted = form.slots.iter().filter_map(|slot| Some((Named::new(&slot.name), slot.conversion?)));
+        let converted = form.conversions.iter().map(|(metric, conversion)| (Named::new(metric), *conversion));
         self.conversions = converted.collect();
         self.encoded = Encoded::compile(writer, &form);
         self.form = Some(form);

@@ -25,7 +25,7 @@ const FOUR: u8 = 5;
 pub struct Program {
     messages: Vec<Vec<Field>>,
     /// Fields of a message that are zero where they are absent, by its position: slot and value.
-    implicit: Vec<Vec<(u32, Found)>>,
+    implicit: Vec<Vec<(u32, Last)>>,
     slots: usize,
 }
 
@@ -33,20 +33,22 @@ pub struct Program {
 struct Field {
     number: u32,
     kind: ProtobufKind,
+    /// The wire type of a single value.
+    wire: Option<u8>,
     slot: Option<u32>,
 }
 
 /// Memory kept from payload to payload.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    found: Vec<Found>,
+    found: Vec<Last>,
     /// Messages of the layout that are there.
     present: Vec<bool>,
 }
 
 /// The last value of a slot.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-enum Found {
+enum Last {
     #[default]
     Absent,
     Signed(i64),
@@ -90,7 +92,8 @@ impl Program {
                     return None;
                 }
                 let slot = kept(field.kind.keep(), slots);
-                fields.push(Field { number: field.number, kind: field.kind.clone(), slot });
+                let wire = wire_of(&field.kind);
+                fields.push(Field { number: field.number, kind: field.kind.clone(), wire, slot });
             }
             fields.sort_by_key(|field| field.number);
             for (at, field) in (0..).zip(&fields) {
@@ -107,7 +110,7 @@ impl Program {
 
     pub fn read(&self, body: &[u8], scratch: &mut Scratch, sink: &mut Sink<'_>, form: &Form) -> Result<(), Failure> {
         scratch.found.clear();
-        scratch.found.resize(self.slots, Found::Absent);
+        scratch.found.resize(self.slots, Last::Absent);
         scratch.present.clear();
         scratch.present.resize(self.messages.len(), false);
         let mut reader = Reader { program: self, sink, form, scratch };
@@ -118,13 +121,13 @@ impl Program {
 }
 
 /// What an absent field is where its zero is left out.
-fn zero(kind: &ProtobufKind, message: u32, field: u32) -> Found {
+fn zero(kind: &ProtobufKind, message: u32, field: u32) -> Last {
     match kind {
-        ProtobufKind::Double(_) | ProtobufKind::Float(_) => Found::Double(0.0),
-        ProtobufKind::Bool(_) => Found::Bool(false),
-        ProtobufKind::Text(_) => Found::Text(0, 0),
-        ProtobufKind::Enum(..) => Found::Constant(message, field, 0),
-        _ => Found::Signed(0),
+        ProtobufKind::Double(_) | ProtobufKind::Float(_) => Last::Double(0.0),
+        ProtobufKind::Bool(_) => Last::Bool(false),
+        ProtobufKind::Text(_) => Last::Text(0, 0),
+        ProtobufKind::Enum(..) => Last::Constant(message, field, 0),
+        _ => Last::Signed(0),
     }
 }
 
@@ -176,6 +179,11 @@ impl Reader<'_, '_> {
         wire: u8,
         depth: usize,
     ) -> Result<(), Failure> {
+        if field.wire == Some(wire) {
+            let last = scalar(input, &field.kind, place)?;
+            self.set(field.slot, last);
+            return Ok(());
+        }
         match (&field.kind, wire) {
             (ProtobufKind::Message(child), DELIMITED) => {
                 let len = input.varint()?;
@@ -190,19 +198,13 @@ impl Reader<'_, '_> {
             (ProtobufKind::Timestamp(_), DELIMITED) => {
                 let len = input.varint()?;
                 let (seconds, nanos) = timestamp(input.part(len, "a timestamp")?, depth + 1)?;
-                self.set(field.slot, Found::Time(seconds, nanos));
-                Ok(())
-            }
-            (kind, wire) if wire_of(kind) == Some(wire) => {
-                let found = scalar(input, kind, place)?;
-                self.set(field.slot, found);
+                self.set(field.slot, Last::Time(seconds, nanos));
                 Ok(())
             }
             _ => {
                 let is_ignored = |slot: &u32| self.form.slots[*slot as usize].check.is_ignored();
                 if let Some(slot) = field.slot.filter(|slot| !is_ignored(slot)) {
-                    let detail =
-                        format!("found wire type {wire}, expected {}", wire_of(&field.kind).unwrap_or(DELIMITED));
+                    let detail = format!("found wire type {wire}, expected {}", field.wire.unwrap_or(DELIMITED));
                     self.sink.reject(Reason::WrongType, pointer(&self.form.path_of(slot)), detail);
                 }
                 skip(input, field.number, wire, depth)
@@ -210,7 +212,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn set(&mut self, slot: Option<u32>, found: Found) {
+    fn set(&mut self, slot: Option<u32>, found: Last) {
         if let Some(slot) = slot {
             self.scratch.found[slot as usize] = found;
         }
@@ -232,7 +234,7 @@ impl Reader<'_, '_> {
         }
         let mut digits = String::new();
         let value = match value {
-            Found::Constant(_, _, number) => constant(kind, number, &mut digits),
+            Last::Constant(_, _, number) => constant(kind, number, &mut digits),
             other => other.scalar(body),
         };
         match what {
@@ -248,15 +250,15 @@ impl Reader<'_, '_> {
         let present = self.program.implicit.iter().zip(&self.scratch.present).filter(|(_, present)| **present);
         for (slot, zero) in present.flat_map(|(zeros, _)| zeros) {
             let found = &mut self.scratch.found[*slot as usize];
-            if *found == Found::Absent {
+            if *found == Last::Absent {
                 *found = *zero;
             }
         }
         for (slot, found) in (0..).zip(&self.scratch.found) {
             match *found {
-                Found::Absent => {}
-                Found::Time(seconds, nanos) => self.sink.time(self.form, slot, Time::from_parts(seconds, nanos)),
-                Found::Constant(message, field, number) => {
+                Last::Absent => {}
+                Last::Time(seconds, nanos) => self.sink.time(self.form, slot, Time::from_parts(seconds, nanos)),
+                Last::Constant(message, field, number) => {
                     let kind = &self.program.messages[message as usize][field as usize].kind;
                     let mut digits = String::new();
                     self.sink.slot(self.form, slot, &constant(kind, number, &mut digits));
@@ -267,7 +269,7 @@ impl Reader<'_, '_> {
     }
 }
 
-impl Found {
+impl Last {
     /// Of a value that is neither a time nor a constant.
     #[inline]
     fn scalar(self, body: &[u8]) -> Scalar<'_> {
@@ -320,34 +322,34 @@ fn wire_of(kind: &ProtobufKind) -> Option<u8> {
 
 /// A value of a kind that has this wire type.
 #[inline]
-fn scalar(input: &mut Input<'_>, kind: &ProtobufKind, (message, field): (u32, u32)) -> Result<Found, Failure> {
+fn scalar(input: &mut Input<'_>, kind: &ProtobufKind, (message, field): (u32, u32)) -> Result<Last, Failure> {
     let zig_zag = |value: u64| (value >> 1) as i64 ^ -((value & 1) as i64);
     Ok(match kind {
-        ProtobufKind::Double(_) => Found::Double(f64::from_le_bytes(input.array("a double")?)),
-        ProtobufKind::Float(_) => Found::Double(f32::from_le_bytes(input.array("a float")?).into()),
-        ProtobufKind::Fixed32(_) => Found::Unsigned(u32::from_le_bytes(input.array("a fixed32")?).into()),
-        ProtobufKind::Fixed64(_) => Found::Unsigned(u64::from_le_bytes(input.array("a fixed64")?)),
-        ProtobufKind::Sfixed32(_) => Found::Signed(i32::from_le_bytes(input.array("an sfixed32")?).into()),
-        ProtobufKind::Sfixed64(_) => Found::Signed(i64::from_le_bytes(input.array("an sfixed64")?)),
+        ProtobufKind::Double(_) => Last::Double(f64::from_le_bytes(input.array("a double")?)),
+        ProtobufKind::Float(_) => Last::Double(f32::from_le_bytes(input.array("a float")?).into()),
+        ProtobufKind::Fixed32(_) => Last::Unsigned(u32::from_le_bytes(input.array("a fixed32")?).into()),
+        ProtobufKind::Fixed64(_) => Last::Unsigned(u64::from_le_bytes(input.array("a fixed64")?)),
+        ProtobufKind::Sfixed32(_) => Last::Signed(i32::from_le_bytes(input.array("an sfixed32")?).into()),
+        ProtobufKind::Sfixed64(_) => Last::Signed(i64::from_le_bytes(input.array("an sfixed64")?)),
         // What is longer than the type is cut, as every reader does.
-        ProtobufKind::Int32(_) => Found::Signed((input.varint()? as i32).into()),
-        ProtobufKind::Int64(_) => Found::Signed(input.varint()? as i64),
-        ProtobufKind::Uint32(_) => Found::Unsigned((input.varint()? as u32).into()),
-        ProtobufKind::Uint64(_) => Found::Unsigned(input.varint()?),
-        ProtobufKind::Sint32(_) => Found::Signed(zig_zag((input.varint()? as u32).into())),
-        ProtobufKind::Sint64(_) => Found::Signed(zig_zag(input.varint()?)),
-        ProtobufKind::Bool(_) => Found::Bool(input.varint()? != 0),
-        ProtobufKind::Enum(..) => Found::Constant(message, field, input.varint()? as i32),
+        ProtobufKind::Int32(_) => Last::Signed((input.varint()? as i32).into()),
+        ProtobufKind::Int64(_) => Last::Signed(input.varint()? as i64),
+        ProtobufKind::Uint32(_) => Last::Unsigned((input.varint()? as u32).into()),
+        ProtobufKind::Uint64(_) => Last::Unsigned(input.varint()?),
+        ProtobufKind::Sint32(_) => Last::Signed(zig_zag((input.varint()? as u32).into())),
+        ProtobufKind::Sint64(_) => Last::Signed(zig_zag(input.varint()?)),
+        ProtobufKind::Bool(_) => Last::Bool(input.varint()? != 0),
+        ProtobufKind::Enum(..) => Last::Constant(message, field, input.varint()? as i32),
         ProtobufKind::Text(_) => {
             let len = input.varint()?;
             let start = input.at();
-            Found::Text(start, input.text(len)?.len())
+            Last::Text(start, input.text(len)?.len())
         }
         ProtobufKind::Bytes
         | ProtobufKind::Timestamp(_)
         | ProtobufKind::Message(_)
         | ProtobufKind::Map(..)
-        | ProtobufKind::Ignored => Found::Absent,
+        | ProtobufKind::Ignored => Last::Absent,
     })
 }
 

@@ -16,10 +16,21 @@ pub struct Unusable(pub String);
 
 /// Slots are in the order of the contract's fields, with those of the envelope that it does not name behind them.
 pub fn compile(root: &Root, rules: &ClassRules) -> Result<Form, Unusable> {
+    let mut conversions = Vec::new();
     let others = match &root.others {
         OthersRule::Class => Others::Class,
         OthersRule::Reject => Others::Reject,
-        OthersRule::Like(rule) => Others::Like(Check::new(rule).map_err(Unusable)?),
+        OthersRule::Like(rule) => {
+            let named =
+                |metric: &str| root.fields.iter().any(|field| field.part == Part::Metric && field.name == metric);
+            for canonical in rules.units.iter().filter(|canonical| !named(&canonical.metric)) {
+                let conversion = conversion(&canonical.metric, rule, rules)?;
+                conversions.extend(conversion.map(|conversion| (canonical.metric.as_str().into(), conversion)));
+            }
+            let mut check = Check::new(rule).map_err(Unusable)?;
+            check.as_double = !conversions.is_empty();
+            Others::Like(check)
+        }
     };
     let top = Node::new(Vec::new(), if root.whole { Level::Envelope } else { Level::Metrics }, root.whole);
     let mut form = Form {
@@ -31,6 +42,7 @@ pub fn compile(root: &Root, rules: &ClassRules) -> Result<Form, Unusable> {
         default_tags: Vec::new(),
         metrics: 0,
         others,
+        conversions,
     };
     let mut names = HashSet::new();
     for field in &root.fields {
@@ -62,6 +74,7 @@ impl Form {
             _ => None,
         };
         check.as_double = conversion.is_some();
+        self.conversions.extend(conversion.map(|conversion| (field.name.as_str().into(), conversion)));
         let slot = self.slots.len() as u32;
         let default = field.default.as_ref().and_then(|value| default(value, &check, conversion));
         match (field.part, default.as_ref(), &field.default) {
@@ -177,11 +190,14 @@ fn conversion(metric: &str, rule: &Rule, rules: &ClassRules) -> Result<Option<Co
 }
 
 fn default(value: &Value, check: &Check, conversion: Option<Conversion>) -> Option<Default> {
-    let number = |number: f64| Default::Double(conversion.map_or(number, |conversion| conversion.apply(number)));
+    let number = |number: f64| {
+        let number = conversion.map_or(number, |conversion| conversion.apply(number));
+        number.is_finite().then_some(Default::Double(number))
+    };
     Some(match value {
-        Value::Double(value) => number(*value),
+        Value::Double(value) => number(*value)?,
         Value::Long(value) if check.takes(Kind::Long) && conversion.is_none() => Default::Long(*value),
-        Value::Long(value) => number(*value as f64),
+        Value::Long(value) => number(*value as f64)?,
         Value::Bool(value) => Default::Bool(*value),
         Value::Text(value) => Default::Text(Arc::from(value.as_str())),
     })

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::normalise::{Row, push_tags};
 use super::{Payload, Pipeline};
 use crate::draft::{Column, Draft, Drafts, Fault, Metric, Span, pointer};
+use crate::form::Form;
 use crate::json::push_string;
 use crate::output::Output;
 use crate::tables::{ClassTable, Names};
@@ -30,7 +31,8 @@ impl Pipeline {
         let work = &mut self.work;
         let draft = &work.drafts.messages[number];
         let table = &mut self.tables.list[payload.group.table as usize];
-        if let Some(fault) = fault.or_else(|| metric_limit(draft, &work.drafts, &table.names)) {
+        let form = payload.lane.and_then(|lane| table.lanes.get(lane as usize)?.form.as_ref());
+        if let Some(fault) = fault.or_else(|| metric_limit(draft, &work.drafts, &table.names, form)) {
             let bytes = draft.bytes.clone();
             return self.reject(payload, number as u32, bytes, fault, output);
         }
@@ -70,7 +72,7 @@ impl Pipeline {
 }
 
 /// Whether the message's new names would be too many for its class.
-fn metric_limit(draft: &Draft, drafts: &Drafts, names: &Names) -> Option<Fault> {
+fn metric_limit(draft: &Draft, drafts: &Drafts, names: &Names, form: Option<&Form>) -> Option<Fault> {
     let fresh = drafts.metrics[draft.metrics.clone()].iter().filter_map(|metric| match metric.column {
         Column::Known(_) => None,
         Column::Fresh(at) => Some(drafts.text(drafts.fresh[at as usize].name)),
@@ -79,7 +81,8 @@ fn metric_limit(draft: &Draft, drafts: &Drafts, names: &Names) -> Option<Fault> 
     for name in fresh.filter(|name| names.find(name).is_none()) {
         let Some(left) = room.checked_sub(1) else {
             let detail = format!("the class has {METRICS_PER_CLASS_MAX}");
-            return Some(Fault { reason: Reason::MetricLimit, path: pointer(&[b"metrics", name]), detail });
+            let path = form.map_or_else(|| pointer(&[b"metrics", name]), |form| form.pointer_of(name));
+            return Some(Fault { reason: Reason::MetricLimit, path, detail });
         };
         room = left;
     }

@@ -117,11 +117,8 @@ impl<'s> Sink<'s> {
     fn metric_of(&mut self, description: &Slot, slot: u32, value: Value<'_>) {
         let (kind, bits) = match value {
             Value::Double(number) => {
-                if let Some(conversion) = description.conversion
-                    && !conversion.apply(number).is_finite()
-                {
-                    let detail = format!("found {number:e}, which in the class's unit is beyond a double");
-                    return self.misfit(description, Misfit { reason: Reason::NumberNotFinite, detail });
+                if description.conversion.is_some_and(|conversion| !conversion.apply(number).is_finite()) {
+                    return self.misfit(description, beyond(number));
                 }
                 (ValueKind::F64, number.to_bits())
             }
@@ -231,7 +228,14 @@ impl<'s> Sink<'s> {
         match (&form.others, record.level) {
             (Others::Like(check), Level::Metrics) => match check.fit(value) {
                 _ if check.is_ignored() => {}
-                Ok(Value::Double(number)) => self.named(&path, &name, ValueKind::F64, number.to_bits()),
+                Ok(Value::Double(number)) => {
+                    let conversion = form.conversions.iter().find(|(metric, _)| metric.as_bytes() == name);
+                    if conversion.is_some_and(|(_, conversion)| !conversion.apply(number).is_finite()) {
+                        let Misfit { reason, detail } = beyond(number);
+                        return self.reject(reason, pointer(&path), detail);
+                    }
+                    self.named(&path, &name, ValueKind::F64, number.to_bits());
+                }
                 Ok(Value::Long(number)) => self.named(&path, &name, ValueKind::I64, number as u64),
                 Ok(Value::Bool(flag)) => self.named(&path, &name, ValueKind::Bool, flag.into()),
                 Ok(Value::Text(text)) => {
@@ -286,4 +290,10 @@ impl<'s> Sink<'s> {
 /// A record's path and the name of one of its fields.
 fn joined<'n>(record: &'n Node, key: &'n [u8]) -> Vec<&'n [u8]> {
     record.path.iter().map(|part| &**part).chain([key]).collect()
+}
+
+#[cold]
+fn beyond(number: f64) -> Misfit {
+    let detail = format!("found {number:e}, which in the class's unit is beyond a double");
+    Misfit { reason: Reason::NumberNotFinite, detail }
 }

@@ -370,3 +370,23 @@ fn a_device_is_flagged_for_what_it_sends() {
     };
     assert_eq!(output.flagged, [expect]);
 }
+
+#[test]
+fn metrics_of_any_name_have_the_unit_of_their_rule() {
+    let like = Rule { unit: Some("[degF]".to_owned()), ..rule(Kind::Long) };
+    let root = Root { others: Others::Like(Box::new(like)), ..root(true, Vec::new()) };
+    let rules = ClassRules { units: vec![celsius("a")], ..ClassRules::default() };
+    check_in(&mut under(root, rules), &[r#"{"ts":1,"metrics":{"a":50,"b":50}}"#], &["1-0 d0 ts=1 a=10.0 b=50.0"]);
+}
+
+#[test]
+fn a_class_that_cannot_convert_a_unit_says_so() {
+    let unit = |unit: &str| Rule { unit: Some(unit.to_owned()), ..rule(Kind::Double) };
+    let under = |sent: &str| {
+        let rules = ClassRules { units: vec![celsius("a")], ..ClassRules::default() };
+        under(root(false, vec![metric("a", unit(sent))]), rules)
+    };
+    check_in(&mut under("Cel"), &[r#"{"ts":1,"a":5}"#], &["1-0 d0 ts=1 a=5.0"]);
+    let why = "1-0 schema-unusable | the metric `a` has the unit K, and the class has no conversion of it into Cel";
+    check_in(&mut under("K"), &[r#"{"ts":1,"a":5}"#], &[why]);
+}
