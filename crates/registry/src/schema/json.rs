@@ -12,10 +12,14 @@ use serde_json::Value;
 
 use super::{Difference, Invalid, ReferencedText, Unusable};
 
+mod additions;
+mod compare;
 mod contract;
 mod documents;
+mod form;
 mod pattern;
 mod text;
+mod value;
 mod walk;
 
 use documents::Documents;
@@ -30,6 +34,8 @@ pub struct Json {
 struct Parsed {
     /// The text as it was sent, keys in order of their names.
     value: Value,
+    /// What it refers to: name and value.
+    references: Vec<(String, Value)>,
     /// All of them with their `$ref` resolved.
     documents: Documents,
 }
@@ -55,7 +61,7 @@ impl Json {
         let documents = Documents::open(&value, &references)?;
         walk::check(&documents.root())?;
         documents.compile()?;
-        Ok(Self { parsed: Arc::new(Parsed { value, documents }) })
+        Ok(Self { parsed: Arc::new(Parsed { value, references, documents }) })
     }
 
     /// Compact, keys in order of their names: neither whitespace nor the order of keys says anything. Arrays keep their
@@ -72,12 +78,23 @@ impl Json {
         contract::contract(&self.parsed.documents)
     }
 
-    pub fn cannot_read(&self, _writer: &Self) -> Vec<Difference> {
-        Vec::new()
+    /// By the rules of Confluent's registry, and stricter where those let data pass that the reader refuses.
+    pub fn cannot_read(&self, writer: &Self) -> Vec<Difference> {
+        if self.is(writer) {
+            return Vec::new();
+        }
+        compare::compare(&writer.parsed.documents, &self.parsed.documents)
     }
 
-    pub fn beyond_additions_to(&self, _before: &Self) -> Vec<Difference> {
-        Vec::new()
+    pub fn beyond_additions_to(&self, before: &Self) -> Vec<Difference> {
+        if self.is(before) {
+            return Vec::new();
+        }
+        additions::beyond(&before.parsed.documents, &self.parsed.documents)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.parsed.value == other.parsed.value && self.parsed.references == other.parsed.references
     }
 }
 

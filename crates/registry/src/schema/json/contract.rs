@@ -9,13 +9,14 @@ use serde_json::Value;
 
 use super::Unusable;
 use super::documents::Documents;
+use super::value::Types;
 
 mod merged;
 mod numbers;
 mod object;
 mod rule;
 
-use merged::{Merged, Types};
+use merged::Merged;
 use object::Object;
 
 pub fn contract(documents: &Documents) -> Result<Contract, Unusable> {

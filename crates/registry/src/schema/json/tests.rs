@@ -2,6 +2,10 @@ use serde_json::json;
 
 use crate::schema::{Json, ReferencedText};
 
+mod additions;
+mod comparing;
+mod properties;
+
 fn parse(text: &str) -> Result<Json, String> {
     Json::parse(text, &[]).map_err(|invalid| invalid.why)
 }
@@ -118,6 +122,22 @@ fn recursive_schemas_are_registered() {
     parse(r##"{"type": "object", "properties": {"next": {"$ref": "#"}}}"##).expect("recursive");
     parse(r##"{"$ref": "#"}"##).expect("only itself");
     parse(r##"{"definitions": {"a": {"$ref": "#/definitions/b"}, "b": {"$ref": "#/definitions/a"}}, "$ref": "#/definitions/a"}"##).expect("a ring");
+}
+
+#[test]
+fn long_chains_of_references() {
+    let definitions: serde_json::Map<_, _> = (0..4000)
+        .map(|n| {
+            (format!("d{n}"), json!({"properties": {"a": {"$ref": format!("#/definitions/d{}", (n + 1) % 4000)}}}))
+        })
+        .collect();
+    let long = json!({"definitions": definitions, "$ref": "#/definitions/d0"});
+    let mut other = long.clone();
+    other["definitions"]["d3999"] = json!({"type": "number"});
+    let (long, other) = (parse(&long.to_string()).expect("long"), parse(&other.to_string()).expect("long"));
+    assert!(long.contract().is_err());
+    assert_eq!(other.cannot_read(&long)[0].kind, "SCHEMA_TOO_LARGE");
+    assert_eq!(other.beyond_additions_to(&long)[0].kind, "SCHEMA_TOO_LARGE");
 }
 
 #[test]

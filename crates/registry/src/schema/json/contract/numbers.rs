@@ -4,6 +4,7 @@ use model::contract::{Bound, Kind, Rule, Value};
 use referencing::Draft;
 use serde_json::Value as Json;
 
+use super::super::value::{equal, inexact};
 use super::merged::{Merged, Piece};
 use super::{Unusable, unusable};
 
@@ -46,28 +47,6 @@ fn listed<'r>(piece: &Piece<'r>) -> Vec<&'r [Json]> {
     // Draft-04 has no `const`.
     let one = piece.node.get("const").filter(|_| piece.node.draft != Draft::Draft4).map(std::slice::from_ref);
     list.into_iter().chain(one).collect()
-}
-
-/// As JSON Schema compares: 1 is 1.0.
-pub fn equal(one: &Json, other: &Json) -> bool {
-    match (one, other) {
-        (Json::Number(one), Json::Number(other)) => {
-            one == other || (!inexact(one) && !inexact(other) && one.as_f64() == other.as_f64())
-        }
-        (Json::Array(one), Json::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| equal(one, other))
-        }
-        (Json::Object(one), Json::Object(other)) => {
-            one.len() == other.len()
-                && one.iter().all(|(key, one)| other.get(key).is_some_and(|other| equal(one, other)))
-        }
-        (one, other) => one == other,
-    }
-}
-
-/// An integer that a double does not hold.
-fn inexact(number: &serde_json::Number) -> bool {
-    number.as_i128().is_some_and(|integer| integer as f64 as i128 != integer)
 }
 
 /// The constant as one of the kinds.

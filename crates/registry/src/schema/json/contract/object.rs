@@ -6,7 +6,8 @@ use model::contract::Others;
 use serde_json::Value;
 
 use super::super::documents::Node;
-use super::merged::{Merged, Types, escaped};
+use super::super::value::Types;
+use super::merged::{Merged, escaped};
 use super::{Unusable, rule, unusable};
 
 /// Keywords that assert something of objects and are not checked.

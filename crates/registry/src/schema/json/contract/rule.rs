@@ -5,7 +5,8 @@ use model::limits::UNIT_BYTES_MAX;
 use serde_json::Value as Json;
 
 use super::super::pattern;
-use super::merged::{Merged, Types};
+use super::super::value::Types;
+use super::merged::Merged;
 use super::{Unusable, numbers, unusable};
 
 /// Keywords that assert something of any value and are not checked.
