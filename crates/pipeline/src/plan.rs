@@ -4,7 +4,7 @@
 //! Stored form (little-endian): classes u32, then per class tenant 16 bytes, class text, rules as JSON (blob) | schemas
 //! u32, then per schema tenant 16 bytes, record as JSON (blob).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use model::contract::{Layout, Place, SchemaRecord, Verdict};
@@ -25,7 +25,7 @@ pub struct Plan {
     /// The newest version of each (subject, major), by its `schema_id`.
     majors: HashMap<(TenantId, Uuid), Newest>,
     /// Avro schemas by the fingerprint of the single-object encoding.
-    fingerprints: HashMap<(TenantId, u64), u32>,
+    fingerprints: HashMap<(TenantId, u64), BTreeSet<u32>>,
     usual: Arc<ClassRules>,
     /// Counts changes: what was compiled from the plan is told to be old by it.
     generation: u64,
@@ -67,9 +67,16 @@ impl Plan {
         Some((record, place))
     }
 
-    /// The id of the Avro schema with this fingerprint.
-    pub(crate) fn by_fingerprint(&self, tenant: TenantId, fingerprint: u64) -> Option<u32> {
-        self.fingerprints.get(&(tenant, fingerprint)).copied()
+    /// The id of the Avro schema with this fingerprint. Texts that differ in what the fingerprint leaves out have the same:
+    /// one of the subject that `schema_id` names is preferred, else the newest.
+    pub(crate) fn by_fingerprint(&self, tenant: TenantId, fingerprint: u64, schema_id: Option<Uuid>) -> Option<u32> {
+        let ids = self.fingerprints.get(&(tenant, fingerprint))?;
+        let subject = schema_id.and_then(|schema_id| self.newest(tenant, schema_id)).map(|(_, place)| &place.subject);
+        let is_of = |id: &&u32| {
+            let places = self.schema(tenant, **id).map_or(&[][..], |record| &record.places);
+            places.iter().any(|place| Some(&place.subject) == subject)
+        };
+        ids.iter().rev().find(is_of).or(ids.last()).copied()
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -95,7 +102,7 @@ impl Plan {
         if let Verdict::Usable(contract) = &record.contract
             && let Some(Layout::Avro(layout)) = contract.roots.first().and_then(|root| root.layout.as_ref())
         {
-            self.fingerprints.insert((tenant, layout.fingerprint), record.id);
+            self.fingerprints.entry((tenant, layout.fingerprint)).or_default().insert(record.id);
         }
         self.schemas.insert((tenant, record.id), Arc::new(record));
     }

@@ -87,19 +87,20 @@ impl Pipeline {
             _ => None,
         };
         if payload.group.format == Format::Avro {
-            if let Some(id) = id.filter(|id| self.plan.schema(tenant, *id).is_some()) {
+            let key = self.tables.list[payload.group.table as usize].lanes[own as usize].key;
+            let unknown = |contract: &Verdict| matches!(contract, Verdict::Unknown);
+            let is_known = |id: &u32| self.plan.schema(tenant, *id).is_some_and(|record| !unknown(&record.contract));
+            if let Some(id) = id.filter(is_known) {
                 return self.written(payload, own, id, WIRE_BYTES);
             }
             if let [0xC3, 0x01, rest @ ..] = bytes
                 && let Some(fingerprint) = rest.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
-                && let Some(id) = self.plan.by_fingerprint(tenant, fingerprint)
+                && let Some(id) = self.plan.by_fingerprint(tenant, fingerprint, key.schema_id)
             {
                 return self.written(payload, own, id, 2 + 8);
             }
-            let lane = &self.tables.list[payload.group.table as usize].lanes[own as usize];
-            let (says, bare) =
-                (bytes.first() == Some(&0) || bytes.starts_with(&[0xC3, 0x01]), lane.key.schema_id.is_none());
-            if says && bare {
+            let names_one = bytes.first() == Some(&0) || bytes.starts_with(&[0xC3, 0x01]);
+            if names_one && key.schema_id.is_none() {
                 let detail = "the payload names a schema that the tenant does not have".to_owned();
                 return Err((Reason::SchemaUnknown, detail));
             }

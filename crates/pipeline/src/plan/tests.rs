@@ -63,3 +63,20 @@ fn the_stored_form_is_read_again() {
         assert!(Plan::decode(&bytes[..cut]).is_err(), "cut at {cut}");
     }
 }
+
+#[test]
+fn of_schemas_with_one_fingerprint_that_of_the_devices_subject_is_meant() {
+    let avro = |id, places| {
+        let mut record = schema(id, places);
+        let Verdict::Usable(contract) = &mut record.contract else { panic!("a usable schema") };
+        let layout = model::contract::AvroLayout { nodes: Vec::new(), fingerprint: 77 };
+        contract.roots[0].layout = Some(Layout::Avro(layout));
+        record
+    };
+    let mut plan = Plan::default();
+    plan.set_schema(tenant(), avro(9, &[("valve", 1, 2)]));
+    plan.set_schema(tenant(), avro(5, &[("pump", 1, 1)]));
+    let found = |major: Option<u8>| plan.by_fingerprint(tenant(), 77, major.map(|major| Uuid::from_bytes([major; 16])));
+    assert_eq!((found(Some(1)), found(Some(2)), found(None)), (Some(5), Some(9), Some(9)));
+    assert_eq!(plan.by_fingerprint(tenant(), 78, None), None);
+}

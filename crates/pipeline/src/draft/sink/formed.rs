@@ -263,7 +263,7 @@ impl<'s> Sink<'s> {
         if let Some(missing) = missing {
             return self.reject(Reason::RequiredMissing, pointer(&form.path_of(*missing)), "missing".to_owned());
         }
-        if form.slots.iter().all(|slot| slot.default.is_none()) {
+        if form.defaults.is_empty() {
             self.check_metrics(form);
             return;
         }
