@@ -159,7 +159,13 @@ impl Reader<'_, '_> {
                 continue;
             };
             next = at + 1;
-            self.field(&mut input, &fields[at], (position, at as u32), wire, depth)?;
+            let field = &fields[at];
+            if field.wire == Some(wire) {
+                let last = scalar(&mut input, &field.kind, (position, at as u32))?;
+                self.set(field.slot, last);
+            } else {
+                self.field(&mut input, field, wire, depth)?;
+            }
         }
         Ok(())
     }
@@ -171,19 +177,9 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn field(
-        &mut self,
-        input: &mut Input<'_>,
-        field: &Field,
-        place: (u32, u32),
-        wire: u8,
-        depth: usize,
-    ) -> Result<(), Failure> {
-        if field.wire == Some(wire) {
-            let last = scalar(input, &field.kind, place)?;
-            self.set(field.slot, last);
-            return Ok(());
-        }
+    /// A field that is not a single value of its type.
+    #[inline(never)]
+    fn field(&mut self, input: &mut Input<'_>, field: &Field, wire: u8, depth: usize) -> Result<(), Failure> {
         match (&field.kind, wire) {
             (ProtobufKind::Message(child), DELIMITED) => {
                 let len = input.varint()?;
@@ -321,7 +317,7 @@ fn wire_of(kind: &ProtobufKind) -> Option<u8> {
 }
 
 /// A value of a kind that has this wire type.
-#[inline]
+#[inline(always)]
 fn scalar(input: &mut Input<'_>, kind: &ProtobufKind, (message, field): (u32, u32)) -> Result<Last, Failure> {
     let zig_zag = |value: u64| (value >> 1) as i64 ^ -((value & 1) as i64);
     Ok(match kind {
