@@ -15,6 +15,7 @@ pub mod key;
 pub mod output;
 pub mod query;
 pub mod resource;
+pub mod schema;
 pub mod serve;
 pub mod simulate;
 pub mod tail;
@@ -59,6 +60,7 @@ enum Command {
     Key(key::Args),
     Class(class::Args),
     Device(device::Args),
+    Schema(schema::Args),
     Bench(Box<bench::Args>),
     Verify(verify::Args),
 }
@@ -78,6 +80,7 @@ impl Command {
             Self::Key(args) => args.run(),
             Self::Class(args) => args.run(),
             Self::Device(args) => args.run(),
+            Self::Schema(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Verify(args) => args.run(),
         }

@@ -68,6 +68,8 @@ on_every_backend! {
     },
     schemas::{
         the_same_text_has_one_id,
+        a_version_is_additions_or_a_new_major,
+        a_level_decides,
         a_deletion_is_soft_and_then_permanent,
         what_is_in_use_stays,
         references_hold_what_they_name,

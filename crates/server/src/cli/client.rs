@@ -92,6 +92,11 @@ impl Client {
         read_json(self.send("PATCH", path, Some((JSON, body.to_string())))?)
     }
 
+    /// `PUT path` with a JSON body, as JSON.
+    pub fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        read_json(self.send("PUT", path, Some((JSON, body.to_string())))?)
+    }
+
     /// `DELETE path?query`, as JSON (null if the answer has no body).
     pub fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
         read_json(self.send("DELETE", &with_query(path, query), None)?)
@@ -143,13 +148,17 @@ fn read_json(mut response: Response<Body>) -> Result<Value> {
     serde_json::from_str(&text).context("the server's answer is not JSON; is this a Tidewater server?")
 }
 
-/// The sentence of a problem document, or what can be said without one.
+/// The sentence of a problem document (under /schema-registry: its message), or what can be said without one.
 fn failure(mut response: Response<Body>) -> anyhow::Error {
     let status = response.status();
     let text = response.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
     let document: Value = serde_json::from_str(&text).unwrap_or_default();
     match (document["detail"].as_str(), document["code"].as_str()) {
         (Some(detail), Some(code)) => anyhow!("{detail} ({}, {code})", status.as_u16()),
+        _ if document["message"].is_string() => {
+            let message = document["message"].as_str().unwrap_or_default();
+            anyhow!("{message} ({}, {})", status.as_u16(), document["error_code"])
+        }
         _ => anyhow!("the server answered {status} without saying why; is this a Tidewater server?"),
     }
 }

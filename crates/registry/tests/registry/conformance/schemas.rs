@@ -4,12 +4,14 @@ use registry::{
     ClassSettings, Compatibility, Deleted, Judge, NewSchema, Registered, SchemaMode, SchemaReference, VersionRef,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::world::{World, code, failure, new_device, patch};
 use model::contract::Language;
 
 const LEVEL: Judge = Judge::Level { force: false, normalize: false, id: None, version: None };
 const ADDITIVE: Judge = Judge::Additive { major: false };
+const NEXT_MAJOR: Judge = Judge::Additive { major: true };
 
 /// A record with fields of type double, or of the type behind a colon; `?` makes a field optional.
 fn avro(fields: &[&str]) -> NewSchema {
@@ -47,6 +49,49 @@ pub async fn the_same_text_has_one_id(world: World) {
     assert_eq!(code(world.registry.schema_text(world.tenant, 3).await), "schema-unknown");
     let by_guid = world.registry.schema_text_by_guid(world.tenant, first.version.text.guid).await.unwrap();
     assert_eq!(by_guid, first.version.text);
+}
+
+pub async fn a_version_is_additions_or_a_new_major(world: World) {
+    let (registry, tenant) = (&world.registry, world.tenant);
+    assert_eq!(registered(&world, "s", avro(&["x"]), ADDITIVE).await, (1, 1, 1));
+    assert_eq!(registered(&world, "s", avro(&["x", "y?"]), ADDITIVE).await, (2, 2, 1));
+    let (code, text) = failure(register(&world, "s", avro(&["y?"]), ADDITIVE).await);
+    assert_eq!(code, "schema-not-additive");
+    assert!(text.contains("version 2") && text.contains("\"major\": true"), "{text}");
+    assert_eq!(registered(&world, "s", avro(&["y?"]), NEXT_MAJOR).await, (3, 3, 2));
+    // What the level allows and is no addition opens a major by itself.
+    assert_eq!(registered(&world, "s", avro(&[]), LEVEL).await, (4, 4, 3));
+    let majors = registry.schema_majors(tenant, Some("s")).await.unwrap();
+    let versions = |major: &registry::SchemaMajor| major.versions.iter().map(|place| place.place.version).collect();
+    assert_eq!(majors.iter().map(versions).collect::<Vec<Vec<u32>>>(), [vec![1, 2], vec![3], vec![4]]);
+    assert_eq!(registry.find_major(tenant, majors[1].schema_id).await.unwrap(), Some(("s".to_owned(), 2)));
+    assert_eq!(registry.schema_major(tenant, majors[1].schema_id).await.unwrap(), majors[1]);
+    assert_eq!(registry.find_major(tenant, Uuid::nil()).await.unwrap(), None);
+}
+
+pub async fn a_level_decides(world: World) {
+    let (registry, tenant) = (&world.registry, world.tenant);
+    registered(&world, "s", avro(&["x"]), LEVEL).await;
+    let incompatible = register(&world, "s", avro(&["x", "y"]), LEVEL).await;
+    let (code_, text) = failure(incompatible);
+    assert_eq!(code_, "schema-incompatible");
+    assert!(text.contains("READER_FIELD_MISSING_DEFAULT_VALUE") && text.contains("oldSchemaVersion: 1"), "{text}");
+    assert_eq!(registered(&world, "s", avro(&["x", "y?"]), LEVEL).await, (2, 2, 1));
+    let set =
+        |level| registry.change_schema_config(tenant, Some("s"), move |config| config.compatibility = Some(level));
+    set(Compatibility::Forward).await.unwrap();
+    assert_eq!(registered(&world, "s", avro(&["x", "y?", "z"]), LEVEL).await.1, 3);
+    assert_eq!(code(register(&world, "s", avro(&["y?", "z"]), LEVEL).await), "schema-incompatible");
+    set(Compatibility::None).await.unwrap();
+    assert_eq!(registered(&world, "s", avro(&["x:string"]), LEVEL).await, (4, 4, 3));
+    set(Compatibility::BackwardTransitive).await.unwrap();
+    let test = |new| registry.test_schema(tenant, "s", None, new, false);
+    assert_eq!(test(avro(&["x:string"])).await.unwrap().messages.len(), 4);
+    let alone = registry.test_schema(tenant, "s", Some(VersionRef::Latest), avro(&["x:string"]), false).await.unwrap();
+    assert!(alone.messages.is_empty());
+    let unknown = registry.test_schema(tenant, "s", Some(VersionRef::Number(9)), avro(&["x"]), false).await;
+    assert_eq!(code(unknown), "schema-version-unknown");
+    assert!(registry.test_schema(tenant, "new", None, avro(&["x"]), false).await.unwrap().messages.is_empty());
 }
 
 pub async fn a_deletion_is_soft_and_then_permanent(world: World) {
