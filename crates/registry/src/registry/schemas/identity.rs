@@ -13,8 +13,8 @@ use crate::resource::schema::{SchemaReference, language_name};
 pub(super) struct Identity {
     /// SHA-256 over all of it, each part with its length in front.
     pub digest: [u8; 32],
-    /// MD5 over text and references, as Confluent's registry makes it: schemas without metadata and rules have the same
-    /// one in every registry.
+    /// MD5 over canonical form and references, as Confluent's registry makes it: Avro and JSON schemas without metadata and
+    /// rules have the same one in every registry. A Protobuf file's canonical form is its descriptor here and its text there.
     pub guid: Uuid,
 }
 

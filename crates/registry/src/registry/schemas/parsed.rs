@@ -138,7 +138,7 @@ impl Inner {
             let canonical = if normalize { schema.normalized() } else { schema.canonical() };
             let identity = Identity::of(new.language, &canonical, &references, &new.metadata, &new.rule_set);
             // A file that is text keeps its comments, which describe its fields.
-            let as_sent = new.language == Language::Protobuf && !normalize && !is_base64(&new.text);
+            let as_sent = new.language == Language::Protobuf && !is_base64(&new.text);
             Ok(Understood {
                 language: new.language,
                 text: if as_sent { new.text } else { canonical },
