@@ -88,6 +88,8 @@ def _(world):
     equal(registry.get_subjects(), [], "no subject")
     equal(registry.get_subjects(deleted=True), ["pump/a:b c-value"], "but a deleted one")
     equal(registry.register_schema("again", first), schema_id, "an id outlives a soft deletion")
+    refused(lambda: registry.delete_subject("again", permanent=True), 404, 40405)
+    equal(registry.delete_subject("again"), [1], "softly")
     equal(registry.delete_subject("again", permanent=True), [1], "for good")
     equal(sorted(registry.get_schema_types()), ["AVRO", "JSON", "PROTOBUF"], "types")
     equal(registry.get_contexts(), ["."], "contexts")
@@ -121,7 +123,8 @@ def _(world):
     equal(registry.get_mode("pump"), "READONLY", "its own mode")
     refused(lambda: registry.delete_subject("pump"), 422, 42205)
     registry.delete_mode("pump")
-    registry.delete_subject("pump", permanent=True)
+    equal(registry.delete_subject("pump"), [1, 2], "softly")
+    equal(registry.delete_subject("pump", permanent=True), [1, 2], "for good")
 
 
 def numbers(payload):
