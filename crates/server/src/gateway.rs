@@ -34,11 +34,12 @@ use model::{Clock, TenantId};
 use mqtt::{Offer, Qos};
 use registry::{Change, Registry};
 use tokio::runtime::Handle;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::line::ledger::Ledger;
 use crate::line::overload::Overload;
+use crate::line::plans::Passed;
 use crate::line::raw_log::RawLog;
 use crate::line::sessions::HeldIds;
 use crate::operations::Metrics;
@@ -74,6 +75,8 @@ pub(crate) enum Inbound {
     LookedUp { waiting: Vec<Waiting>, round: bool },
     /// Something that live sessions depend on has changed; `None`: more than could be told, so take it that all has.
     Changed(Option<Change>),
+    /// Answer: every change that was announced before has been acted on.
+    Passed(oneshot::Sender<()>),
     /// Finish: no more input, acknowledge what is on its way, say good-bye.
     Stop,
 }
@@ -83,6 +86,7 @@ pub struct Gateway {
     inbox: Inbox,
     thread: JoinHandle<()>,
     changes: tokio::task::JoinHandle<()>,
+    passed: Passed,
     /// Keeps the log's wake-ups coming.
     _wakes: journal::Registration,
 }
@@ -129,10 +133,16 @@ impl Gateway {
             // A full eventfd means that the loop is awake anyway; there is no other failure to act on here.
             let _woken: io::Result<()> = waker.wake();
         }));
-        let changes = parts.runtime.spawn(forward_changes(parts.registry.clone(), inbox.clone()));
+        let (passed, asked) = mpsc::channel(INBOX_MAX);
+        let changes = parts.runtime.spawn(forward_changes(parts.registry.changes(), asked, inbox.clone()));
         let event_loop = EventLoop::new(poll, parts, inbox.clone(), receiver)?;
         let thread = std::thread::Builder::new().name("gateway-0".into()).spawn(move || event_loop.run())?;
-        Ok(Self { inbox, thread, changes, _wakes: wakes })
+        Ok(Self { inbox, thread, changes, passed, _wakes: wakes })
+    }
+
+    /// Whom to ask whether the gateway has acted on what the registry announced.
+    pub fn passed(&self) -> Passed {
+        self.passed.clone()
     }
 
     /// Acknowledges everything that is on its way, tells every client, and ends the loop.
@@ -165,13 +175,30 @@ fn raise_descriptor_limit() {
     }
 }
 
-async fn forward_changes(registry: Registry, inbox: Inbox) {
-    let mut changes = registry.changes();
+async fn forward_changes(
+    mut changes: broadcast::Receiver<Change>,
+    mut asked: mpsc::Receiver<oneshot::Sender<()>>,
+    inbox: Inbox,
+) {
     loop {
-        let change = match changes.recv().await {
-            Ok(change) => Some(change),
-            Err(RecvError::Lagged(_)) => None,
-            Err(RecvError::Closed) => return,
+        let change = tokio::select! {
+            change = changes.recv() => match change {
+                Ok(change) => Some(change),
+                Err(RecvError::Lagged(_)) => None,
+                Err(RecvError::Closed) => return,
+            },
+            Some(passed) = asked.recv() => {
+                // What was announced before goes before.
+                loop {
+                    match changes.try_recv() {
+                        Ok(change) => inbox.send(Inbound::Changed(Some(change))).await,
+                        Err(TryRecvError::Lagged(_)) => inbox.send(Inbound::Changed(None)).await,
+                        Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                    }
+                }
+                inbox.send(Inbound::Passed(passed)).await;
+                continue;
+            }
         };
         inbox.send(Inbound::Changed(change)).await;
     }

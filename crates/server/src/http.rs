@@ -31,6 +31,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::line::intake::Intake;
 use crate::line::ledger::Ledger;
 use crate::line::normalized::NormalizedTopic;
+use crate::line::plans::Plans;
 use crate::line::trial::Trials;
 use crate::operations::Metrics;
 
@@ -58,6 +59,8 @@ pub struct Parts {
     pub registry: Registry,
     pub store: Store,
     pub intake: Intake,
+    /// Sees to it that rules are in force.
+    pub plans: Arc<Plans>,
     /// The `dead-letter` topic.
     pub dead_letters: Log,
     /// What is known of it.

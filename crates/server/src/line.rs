@@ -12,6 +12,7 @@ pub mod keeper;
 pub mod ledger;
 pub mod normalized;
 pub mod overload;
+pub mod plans;
 pub mod raw_log;
 pub mod sessions;
 pub mod snapshot;
@@ -35,6 +36,7 @@ use keeper::{Keeper, KeeperHandle};
 use ledger::{Ledger, LedgerThread};
 use normalized::NormalizedTopic;
 use overload::Overload;
+use plans::KnownRules;
 use raw_log::RawLog;
 use sessions::HeldIds;
 use snapshot::Snapshots;
@@ -68,6 +70,14 @@ pub struct Line {
     threads: Threads,
 }
 
+/// What a line found in its logs, for what stands around it.
+pub struct Restored {
+    /// MQTT QoS 2 ids that await PUBREL, for the gateway.
+    pub held: HeldIds,
+    /// The rules that the pipeline follows.
+    pub rules: KnownRules,
+}
+
 struct Threads {
     journal: Journal,
     store: Store,
@@ -90,8 +100,8 @@ pub enum LineError {
 
 impl Line {
     /// Opens the logs, derives again what was not sealed, and starts the threads. Everything that was ever acknowledged
-    /// is queryable on return. The ids are the MQTT QoS 2 ids that await PUBREL, for the gateway.
-    pub fn open(parts: LineParts) -> Result<(Self, HeldIds), LineError> {
+    /// is queryable on return.
+    pub fn open(parts: LineParts) -> Result<(Self, Restored), LineError> {
         let LineParts { journal, store, disk, dir, snapshots, metrics, clock } = parts;
         let raw = journal.log(Topic::Raw, PARTITION)?;
         let dead_letters = journal.log(Topic::DeadLetter, PARTITION)?;
@@ -117,7 +127,7 @@ impl Line {
             // A directory that cannot be asked is not a full one: the next write tells.
             free_bytes: Box::new(move || disk.free_bytes(&dir).unwrap_or(u64::MAX)),
         })?;
-        let held = ingest.held().clone();
+        let restored = Restored { held: ingest.held().clone(), rules: KnownRules::of(ingest.plan()) };
         let keeper = Keeper {
             partition: PARTITION,
             raw: raw.clone(),
@@ -131,7 +141,7 @@ impl Line {
         let stop = Arc::new(AtomicBool::new(false));
         let ingest = start_ingest(ingest, stop.clone(), keeper)?;
         let threads = Threads { journal, store, stop, intake: intake_thread, ledger: ledger_thread, ingest };
-        Ok((Self { raw, dead_letters, ledger, trials, normalized, intake, overload, threads }, held))
+        Ok((Self { raw, dead_letters, ledger, trials, normalized, intake, overload, threads }, restored))
     }
 
     /// Ends the line without losing what was acknowledged: no new input, the last batches become rows, the rows become
@@ -157,7 +167,7 @@ impl Line {
 #[cfg(test)]
 impl Line {
     /// A line whose journal is in memory and whose store is in `dir`, for tests of what stands around it.
-    pub fn in_memory(dir: &std::path::Path, clock: Clock) -> (Self, Store) {
+    pub fn in_memory(dir: &std::path::Path, clock: Clock) -> (Self, Restored, Store) {
         let disk: Arc<dyn Disk> = Arc::new(disk::RealDisk);
         let config = store::StoreConfig::new(dir.join("store"));
         let (store, _) = Store::open(config, disk.clone(), clock.clone()).expect("a new store opens");
@@ -170,7 +180,8 @@ impl Line {
             metrics: Arc::default(),
             clock,
         };
-        (Self::open(parts).expect("a new line opens").0, store)
+        let (line, restored) = Self::open(parts).expect("a new line opens");
+        (line, restored, store)
     }
 }
 

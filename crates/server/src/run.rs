@@ -19,8 +19,8 @@ use crate::config::backends::{JournalUrl, RegistryUrl, StoreUrl};
 use crate::data_dir::{DataDir, Listen};
 use crate::gateway::{self, Gateway, GatewayParts};
 use crate::http::{self, App};
-use crate::line::sessions::HeldIds;
-use crate::line::{Line, LineParts, PARTITION};
+use crate::line::plans::Plans;
+use crate::line::{Line, LineParts, PARTITION, Restored};
 use crate::operations::{self, Metrics, Operations, Sample, Sampler};
 use crate::{quotas, retention};
 
@@ -78,7 +78,9 @@ impl Server {
             metrics: metrics.clone(),
             clock: clock.clone(),
         };
-        let (line, held) = open_line(parts).await?;
+        let (line, Restored { held, rules }) = open_line(parts).await?;
+        let plans = Plans::new(registry.clone(), line.raw.clone(), rules, clock.clone());
+        plans.settle_all().await.context("the rules of classes could not be brought into the log")?;
         quotas::load(&registry, &line.ledger).await?;
         let line_open = clock.monotonic();
         tracing::info!(
@@ -102,6 +104,7 @@ impl Server {
             clock: clock.clone(),
             runtime: Handle::current(),
         })?;
+        let plans = Arc::new(plans.with_gateway(gateway.passed()));
         let (stopping, stop) = watch::channel(false);
         let sampler = sampler(&line, &store, disk, &data, stop.clone());
         let operations = operations::router(Operations { metrics: metrics.clone(), sampler });
@@ -112,6 +115,7 @@ impl Server {
             registry: registry.clone(),
             store: store.clone(),
             intake: line.intake.clone(),
+            plans: plans.clone(),
             dead_letters: line.dead_letters.clone(),
             ledger: line.ledger.clone(),
             trials: line.trials.clone(),
@@ -122,6 +126,7 @@ impl Server {
             tokio::spawn(http::server::serve(listener, http::router(app), http_connections, stop.clone())),
             tokio::spawn(http::server::serve(operations_listener, operations, operations_connections, stop.clone())),
             tokio::spawn(retention::follow(registry.clone(), store, stop.clone())),
+            tokio::spawn(plans.follow(stop.clone())),
             tokio::spawn(maintain(registry.clone(), stop)),
         ];
         data.write_listen(&listen).context("listen.json could not be written")?;
@@ -237,7 +242,7 @@ fn open_journal(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clo
 }
 
 /// Deriving again what was not sealed takes up to a second or two of work: not on the runtime's threads.
-async fn open_line(parts: LineParts) -> Result<(Line, HeldIds)> {
+async fn open_line(parts: LineParts) -> Result<(Line, Restored)> {
     Ok(tokio::task::spawn_blocking(move || Line::open(parts)).await.context("the line could not be opened")??)
 }
 

@@ -49,7 +49,9 @@ async fn create(
     context: Context,
     JsonBody(settings): JsonBody<ClassSettings>,
 ) -> Result<(StatusCode, Json<Class>), Problem> {
-    Ok((StatusCode::CREATED, Json(app.registry.create_class(context.tenant, settings).await?)))
+    let class = app.registry.create_class(context.tenant, settings).await?;
+    app.plans.settled(context.tenant).await?;
+    Ok((StatusCode::CREATED, Json(class)))
 }
 
 async fn show(State(app): State<App>, context: Context, Path(class): Path<String>) -> Result<Json<Class>, Problem> {
@@ -62,7 +64,9 @@ async fn update(
     Path(class): Path<String>,
     JsonBody(patch): JsonBody<Patch>,
 ) -> Result<Json<Class>, Problem> {
-    Ok(Json(app.registry.update_class(context.tenant, &class, patch).await?))
+    let class = app.registry.update_class(context.tenant, &class, patch).await?;
+    app.plans.settled(context.tenant).await?;
+    Ok(Json(class))
 }
 
 async fn delete(State(app): State<App>, context: Context, Path(class): Path<String>) -> Result<StatusCode, Problem> {

@@ -103,6 +103,7 @@ async fn create(
     JsonBody(new): JsonBody<NewDevice>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let created = app.registry.create_device(context.tenant, new).await?;
+    app.plans.devices_settled(context.tenant, [&*created.device.settings.device_class]).await?;
     let status = if created.token.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(credentials(context.tenant, created.device.device_id, created.token.as_ref()))))
 }
@@ -117,7 +118,9 @@ async fn update(
     Path(device): Path<String>,
     JsonBody(patch): JsonBody<Patch>,
 ) -> Result<Json<Device>, Problem> {
-    Ok(Json(app.registry.update_device(context.tenant, device_id(&device)?, patch).await?))
+    let device = app.registry.update_device(context.tenant, device_id(&device)?, patch).await?;
+    app.plans.devices_settled(context.tenant, [&*device.settings.device_class]).await?;
+    Ok(Json(device))
 }
 
 async fn delete(

@@ -92,6 +92,7 @@ async fn register(
     let new = NewSchema { metadata: sent.metadata, ..new_schema(&sent.r#type, &sent.schema, sent.references)? };
     let judge = Judge::Additive { major: sent.major };
     let registered = app.registry.register_schema(context.tenant, &sent.subject, new, judge).await?;
+    app.plans.settled(context.tenant).await?;
     let (place, id) = (registered.version.place.place, registered.version.place.id);
     let status = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
     let answer = json!({
@@ -194,6 +195,7 @@ async fn delete(
     Path(schema_id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     app.registry.delete_schema_major(context.tenant, uuid(&schema_id)?).await?;
+    app.plans.settled(context.tenant).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -74,6 +74,7 @@ async fn update(
 ) -> Result<Json<Tenant>, Problem> {
     let tenant = app.registry.update_tenant(&TenantRef::from(tenant.as_str()), patch).await?;
     quotas::set(&app.ledger, &tenant);
+    app.plans.settled(tenant.tenant_id).await?;
     Ok(Json(tenant))
 }
 

@@ -1,5 +1,7 @@
 //! The registry's resources over the router, without a socket.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -12,6 +14,7 @@ use tower::ServiceExt;
 
 use crate::http::{App, Parts};
 use crate::line::Line;
+use crate::line::plans::Plans;
 
 mod devices;
 mod keys;
@@ -39,13 +42,15 @@ impl Api {
         let acme = registry.create_tenant(acme).await.expect("the name is free").tenant_id;
         let admin = KeySettings { name: "admin".to_owned(), rights: [Right::Admin].into_iter().collect() };
         let acme = registry.create_key(acme, admin).await.expect("the tenant exists").token.expose().to_owned();
-        let (line, store) = Line::in_memory(directory.path(), clock.clone());
+        let (line, restored, store) = Line::in_memory(directory.path(), clock.clone());
+        let plans = Plans::new(registry.clone(), line.raw.clone(), restored.rules, clock.clone());
         let app = App::new(Parts {
             clock,
             metrics: Default::default(),
             registry: registry.clone(),
             store,
             intake: line.intake.clone(),
+            plans: Arc::new(plans),
             dead_letters: line.dead_letters.clone(),
             ledger: line.ledger.clone(),
             trials: line.trials.clone(),

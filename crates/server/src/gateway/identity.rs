@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use model::{DeviceId, Format, GroupFlags, PayloadKind, SessionKey, Source, TenantId};
+use model::{DeviceId, Format, GroupFlags, PayloadKind, Profile, SessionKey, Source, TenantId};
 use registry::{Cached, DeviceAuth, Durability, KeyAuth, Registry, Right};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -32,7 +32,7 @@ pub enum Identity {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     Accept(Admitted),
-    /// An API key names a device that is not in the cache: ask the registry, then try again.
+    /// The device is not in the cache: ask the registry, then try again.
     LookUp(DeviceId),
     /// For the peer: what is wrong with the topic.
     Refuse(&'static str),
@@ -42,6 +42,8 @@ pub enum Verdict {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Admitted {
     pub source: Source,
+    /// What the device has beside its class.
+    pub profile: Arc<Profile>,
     pub kind: PayloadKind,
     /// What a payload without a content type is in.
     pub format: Format,
@@ -121,18 +123,15 @@ impl Identity {
                 Verdict::Refuse("the API key does not have the right `ingest`")
             }
             (Self::Device(auth), Target::Device { tenant, device, kind }) => {
+                // What it was when it connected may have changed without ending the session.
                 if tenant == auth.tenant && device == auth.device {
-                    Verdict::Accept(admit(auth, kind))
+                    known(registry, tenant, device, kind)
                 } else {
                     Verdict::Refuse("a device publishes below its own prefix only")
                 }
             }
             (Self::Key(auth), Target::Device { tenant, device, kind }) if tenant == auth.tenant => {
-                match registry.cached_device_of(tenant, device) {
-                    Cached::Hit(auth) => Verdict::Accept(admit(&auth, kind)),
-                    Cached::Denied(_) => Verdict::Refuse("there is no such device, or it is inactive"),
-                    Cached::Miss => Verdict::LookUp(device),
-                }
+                known(registry, tenant, device, kind)
             }
             (Self::Key(_), Target::Device { .. }) => Verdict::Refuse("the topic names another tenant than the key's"),
             (Self::Anonymous { .. }, Target::Device { .. }) => Verdict::Refuse(
@@ -143,6 +142,7 @@ impl Identity {
             }
             (_, Target::Free(topic)) => Verdict::Accept(Admitted {
                 source: Source::Topic { tenant: self.tenant(), topic: topic.into() },
+                profile: Arc::default(),
                 kind: PayloadKind::Free,
                 format: Format::Json,
                 flags: GroupFlags::default(),
@@ -151,9 +151,20 @@ impl Identity {
     }
 }
 
-fn admit(auth: &DeviceAuth, kind: PayloadKind) -> Admitted {
+/// What the registry's cache says of a device.
+fn known(registry: &Registry, tenant: TenantId, device: DeviceId, kind: PayloadKind) -> Verdict {
+    match registry.cached_device_of(tenant, device) {
+        Cached::Hit(auth) => Verdict::Accept(admit(&auth, kind)),
+        Cached::Denied(_) => Verdict::Refuse("there is no such device, or it is inactive"),
+        Cached::Miss => Verdict::LookUp(device),
+    }
+}
+
+/// A device's topic, for one that is known.
+pub fn admit(auth: &DeviceAuth, kind: PayloadKind) -> Admitted {
     Admitted {
         source: Source::Device { tenant: auth.tenant, device: auth.device, class: auth.class.clone() },
+        profile: auth.profile.clone(),
         kind,
         format: auth.format.unwrap_or(Format::Json),
         flags: if auth.quarantined() { GroupFlags::QUARANTINED } else { GroupFlags::default() },

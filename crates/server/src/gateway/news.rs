@@ -15,6 +15,8 @@ impl EventLoop {
             match message {
                 Inbound::LookedUp { waiting, round } => self.looked_up(waiting, round),
                 Inbound::Changed(change) => self.changed(change.as_ref()),
+                // Who asked may have gone.
+                Inbound::Passed(passed) => drop(passed.send(())),
                 Inbound::Stop => self.stopping = true,
             }
         }

@@ -90,7 +90,7 @@ impl EventLoop {
                 Target::Free(_) | Target::Refused(_) => return Judged::Route(Route::Unbound),
             },
         };
-        let Ok(index) = self.appender.raw().devices().index_of(&admitted.source) else {
+        let Ok(index) = self.appender.raw().devices().index_of(&admitted.source, &admitted.profile) else {
             return Judged::Route(Route::Refused("this data directory cannot number any more devices and topics"));
         };
         if by_key {

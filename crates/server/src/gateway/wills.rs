@@ -11,8 +11,8 @@ use model::{GroupKey, SessionKey, limits};
 use mqtt::StoredWill;
 
 use super::event_loop::EventLoop;
-use super::identity::{Admitted, Identity, Verdict};
-use super::topic::parse;
+use super::identity::{Admitted, Identity, Verdict, admit};
+use super::topic::{Target, parse};
 
 #[cfg(test)]
 mod tests;
@@ -73,16 +73,28 @@ impl EventLoop {
     }
 
     fn fire(&mut self, identity: &Identity, will: &StoredWill) {
-        let admitted = match identity.judge(parse(&will.topic), &self.registry) {
-            Verdict::Accept(admitted) => admitted,
-            Verdict::Refuse(why) => return tracing::debug!(topic = will.topic, why, "a will was not published"),
-            Verdict::LookUp(device) => {
+        let target = parse(&will.topic);
+        let devices = self.appender.raw().devices();
+        let (admitted, index) = match (identity.judge(target, &self.registry), identity, target) {
+            (Verdict::Accept(admitted), ..) => {
+                let index = devices.index_of(&admitted.source, &admitted.profile).ok();
+                (admitted, index)
+            }
+            (Verdict::Refuse(why), ..) => return tracing::debug!(topic = will.topic, why, "a will was not published"),
+            // Nobody can wait for the registry here: what the device was when it connected, unless more is known.
+            (Verdict::LookUp(_), Identity::Device(auth), Target::Device { kind, .. }) => {
+                let admitted = admit(auth, kind);
+                let known = devices.find(&admitted.source);
+                let index = known.or_else(|| devices.index_of(&admitted.source, &admitted.profile).ok());
+                (admitted, index)
+            }
+            (Verdict::LookUp(device), ..) => {
                 return tracing::warn!(%device, "a will was not published: its device is not in the cache any more");
             }
         };
         let open = self.refusal().is_none() && !self.at_quota(admitted.source.tenant());
         let fits = open && self.make_room(limits::MQTT_PACKET_BYTES_MAX);
-        let Some(index) = self.appender.raw().devices().index_of(&admitted.source).ok().filter(|_| fits) else {
+        let Some(index) = index.filter(|_| fits) else {
             return tracing::warn!(topic = will.topic, "a will was not published: the line takes nothing in");
         };
         let Admitted { kind, format, flags, .. } = admitted;

@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use model::{DeviceId, ErrorKind, Format, GroupFlags, PayloadKind, Source, TenantId};
+use model::{DeviceId, ErrorKind, Format, GroupFlags, PayloadKind, Profile, Source, TenantId};
 use registry::{DeviceAuth, Durability};
 use serde_json::{Value, json};
 
@@ -82,6 +82,8 @@ async fn post(
     // Checking megabytes takes milliseconds: away from the threads that serve connections.
     let parts = tokio::task::spawn_blocking(move || shape.split(bytes)).await;
     let parts = parts.expect("splitting does not panic")?;
+    // A body may take long to come, and meanwhile the device may have got another profile.
+    let device = app.registry.device_of(device.tenant, device.device).await?;
     let accepted: usize = parts.payloads.iter().map(|payload| payload.messages).sum();
     let sender = Sender::of(&device);
     let submissions = parts.payloads.into_iter().map(|payload| sender.submission(kind, parts.format, payload.bytes));
@@ -127,6 +129,7 @@ async fn submit(app: &App, submissions: Vec<Submission>, devices: &[DeviceId]) -
 /// What all payloads of one device have in common.
 struct Sender {
     source: Source,
+    profile: Arc<Profile>,
     flags: GroupFlags,
     durability: Durability,
 }
@@ -135,12 +138,20 @@ impl Sender {
     fn of(device: &Arc<DeviceAuth>) -> Self {
         let source = Source::Device { tenant: device.tenant, device: device.device, class: device.class.clone() };
         let flags = if device.quarantined() { GroupFlags::QUARANTINED } else { GroupFlags::default() };
-        Self { source, flags, durability: device.durability }
+        Self { source, profile: device.profile.clone(), flags, durability: device.durability }
     }
 
     fn submission(&self, kind: PayloadKind, format: Format, payload: Bytes) -> Submission {
         let Self { flags, durability, .. } = *self;
-        Submission { source: self.source.clone(), kind, format, flags, durability, payload }
+        Submission {
+            source: self.source.clone(),
+            profile: self.profile.clone(),
+            kind,
+            format,
+            flags,
+            durability,
+            payload,
+        }
     }
 }
 

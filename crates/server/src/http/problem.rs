@@ -14,6 +14,8 @@ use registry::schema::Difference;
 use registry::{Denial, SchemaError};
 use serde_json::{Map, Value, json};
 
+use crate::line::plans::PlansError;
+
 #[cfg(test)]
 mod tests;
 
@@ -115,6 +117,15 @@ impl From<registry::Error> for Problem {
             registry::Error::Denied(Denial::Unknown) => problem.status(StatusCode::NOT_FOUND),
             registry::Error::Schema(error) => with_differences(problem, *error),
             _ => problem,
+        }
+    }
+}
+
+impl From<PlansError> for Problem {
+    fn from(error: PlansError) -> Self {
+        match error {
+            PlansError::Registry(error) => error.into(),
+            error => Self::new(error.kind(), "not-in-force", sentence(&error.to_string())),
         }
     }
 }

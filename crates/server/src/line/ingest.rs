@@ -164,6 +164,11 @@ impl Ingest {
         Ok(ingest)
     }
 
+    /// What the pipeline follows.
+    pub fn plan(&self) -> &Plan {
+        self.pipeline.plan()
+    }
+
     /// MQTT QoS 2 ids that await PUBREL.
     pub fn held(&self) -> &HeldIds {
         &self.held

@@ -8,7 +8,7 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Replay, Source, limits};
+use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Profile, Replay, Source, limits};
 use registry::Durability;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,6 +26,8 @@ const IDLE_WAIT: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub struct Submission {
     pub source: Source,
+    /// What the device has beside its class; of no account for a free topic.
+    pub profile: Arc<Profile>,
     pub kind: PayloadKind,
     pub format: Format,
     pub flags: GroupFlags,
@@ -126,12 +128,12 @@ impl Intake {
         let early = submissions.iter().all(|submission| submission.durability == Durability::Memory);
         let durability = if early { Durability::Memory } else { Durability::Persisted };
         let mut payloads = Vec::with_capacity(submissions.len());
-        for Submission { source, kind, format, flags, payload, .. } in submissions {
+        for Submission { source, profile, kind, format, flags, payload, .. } in submissions {
             let in_front = if flags.contains(GroupFlags::REPLAYED) { Replay::BYTES } else { 0 };
             if payload.len() - in_front.min(payload.len()) > limits::PAYLOAD_BYTES_MAX {
                 return Err(IntakeError::TooLarge(payload.len()));
             }
-            let device = self.raw.devices().index_of(&source)?;
+            let device = self.raw.devices().index_of(&source, &profile)?;
             payloads.push((GroupKey { device, kind, format, flags }, payload));
         }
         let (answer, answered) = oneshot::channel();

@@ -2,7 +2,7 @@
 //!
 //! A log explains itself: every segment binds every device index that it uses. The journal never looks into a batch, so
 //! it is told for which segment a batch was bound; when the batch opens a new segment instead, it comes back and is
-//! bound again.
+//! bound again. An index whose device has got another profile is bound again by the batch that uses it next.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +53,9 @@ impl RawLog {
     /// Takes its lock once per batch. A batch that is refused comes back.
     pub fn append(&self, mut batch: Batch) -> Result<Range<Offset>, Refused> {
         let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        for index in self.devices.take_changed() {
+            bound.remove(index);
+        }
         loop {
             let segment = self.log.segment();
             bound.enter(segment);
@@ -87,6 +90,13 @@ impl Bound {
         if self.segment != Some(segment) {
             self.segment = Some(segment);
             self.bits.fill(0);
+        }
+    }
+
+    /// Lets the next batch that uses the index bind it.
+    fn remove(&mut self, index: DeviceIndex) {
+        if let Some(word) = self.bits.get_mut(index.as_usize() / 64) {
+            *word &= !(1 << (index.0 % 64));
         }
     }
 

@@ -6,6 +6,8 @@ use model::ErrorKind;
 use registry::{Error, SchemaError};
 use serde_json::json;
 
+use crate::line::plans::PlansError;
+
 /// A failed call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
@@ -70,6 +72,15 @@ impl From<Error> for Failure {
                     Self::new(50001, error.to_string())
                 }
             },
+        }
+    }
+}
+
+impl From<PlansError> for Failure {
+    fn from(error: PlansError) -> Self {
+        match error {
+            PlansError::Registry(error) => error.into(),
+            PlansError::Journal(_) | PlansError::ShuttingDown => Self::new(50001, error.to_string()),
         }
     }
 }

@@ -244,7 +244,7 @@ async fn rehearse(app: &App, candidates: Candidates) -> Result<Outcome, Problem>
         let mut letters = Vec::with_capacity(candidates.len());
         for (letter, auth) in &candidates {
             // A table that is full has no place for the device: it cannot send either.
-            if let Ok(index) = intake.devices().index_of(&source(auth)) {
+            if let Ok(index) = intake.devices().index_of(&source(auth), &auth.profile) {
                 letters.push((index, letter));
             }
         }
@@ -306,6 +306,7 @@ fn submission(letter: &DeadLetter, auth: &DeviceAuth) -> Submission {
     payload.extend_from_slice(&letter.payload);
     Submission {
         source: source(auth),
+        profile: auth.profile.clone(),
         kind: letter.kind,
         format: letter.format,
         flags: GroupFlags::REPLAYED,

@@ -52,6 +52,8 @@ async fn import(
         numbers.push((number, line.map(|device| devices.push(device))));
     }
     let created = app.registry.import_devices(context.tenant, devices).await?;
+    let made = created.iter().flatten().map(|made| made.device.settings.device_class.as_str());
+    app.plans.devices_settled(context.tenant, made).await?;
     Ok(Json(answer(numbers, created)))
 }
 

@@ -22,6 +22,7 @@ impl Call {
             version: sent.version,
         };
         let registered = self.app.registry.register_schema(self.tenant, subject, sent.new, judge).await?;
+        self.app.plans.settled(self.tenant).await?;
         let (place, text) = (registered.version.place, registered.version.text);
         if !self.modern {
             return Ok(json!({"id": place.id}));
@@ -39,7 +40,9 @@ impl Call {
     }
 
     pub(super) async fn delete_subject(&self, subject: &str) -> Result<Value> {
-        Ok(json!(self.app.registry.delete_subject(self.tenant, subject, self.flag("permanent")).await?))
+        let deleted = self.app.registry.delete_subject(self.tenant, subject, self.flag("permanent")).await?;
+        self.app.plans.settled(self.tenant).await?;
+        Ok(json!(deleted))
     }
 
     /// The newest version whose metadata has all the pairs of `key` and `value`.
@@ -88,6 +91,8 @@ impl Call {
 
     pub(super) async fn delete_version(&self, subject: &str, version: &str) -> Result<Value> {
         let (version, permanent) = (call::version(version)?, self.flag("permanent"));
-        Ok(json!(self.app.registry.delete_schema_version(self.tenant, subject, version, permanent).await?))
+        let deleted = self.app.registry.delete_schema_version(self.tenant, subject, version, permanent).await?;
+        self.app.plans.settled(self.tenant).await?;
+        Ok(json!(deleted))
     }
 }
