@@ -18,6 +18,7 @@ pub mod run;
 
 pub mod gateway;
 pub mod line;
+mod quarantine;
 mod quotas;
 mod retention;
 

@@ -26,7 +26,9 @@ use std::thread::JoinHandle;
 
 use journal::{Journal, Log, Topic};
 use model::{Clock, Disk, Partition};
+use pipeline::Flagged;
 use store::Store;
+use tokio::sync::mpsc;
 
 use crate::operations::Metrics;
 use device_table::DeviceTable;
@@ -56,6 +58,8 @@ pub struct LineParts {
     pub snapshots: PathBuf,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
+    /// Takes the devices that the pipeline flags.
+    pub flagged: mpsc::Sender<Flagged>,
 }
 
 /// The running line of one partition.
@@ -102,7 +106,7 @@ impl Line {
     /// Opens the logs, derives again what was not sealed, and starts the threads. Everything that was ever acknowledged
     /// is queryable on return.
     pub fn open(parts: LineParts) -> Result<(Self, Restored), LineError> {
-        let LineParts { journal, store, disk, dir, snapshots, metrics, clock } = parts;
+        let LineParts { journal, store, disk, dir, snapshots, metrics, clock, flagged } = parts;
         let raw = journal.log(Topic::Raw, PARTITION)?;
         let dead_letters = journal.log(Topic::DeadLetter, PARTITION)?;
         let age_max = journal.config().dead_letter_age;
@@ -117,6 +121,7 @@ impl Line {
             raw: raw.clone(),
             dead_letters: dead_letters.clone(),
             trials: trial_requests,
+            flagged,
             normalized: normalized.clone(),
             store: store.clone(),
             snapshots: snapshots.clone(),
@@ -179,6 +184,7 @@ impl Line {
             snapshots: dir.join("snapshots"),
             metrics: Arc::default(),
             clock,
+            flagged: mpsc::channel(1).0,
         };
         let (line, restored) = Self::open(parts).expect("a new line opens");
         (line, restored, store)

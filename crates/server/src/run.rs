@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use registry::Registry;
 use store::{Store, StoreConfig};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
@@ -22,6 +22,7 @@ use crate::http::{self, App};
 use crate::line::plans::Plans;
 use crate::line::{Line, LineParts, PARTITION, Restored};
 use crate::operations::{self, Metrics, Operations, Sample, Sampler};
+use crate::quarantine::{FLAGGED_WAITING_MAX, Quarantine};
 use crate::{quotas, retention};
 
 /// A running server. It serves until [`Server::stop`].
@@ -69,6 +70,7 @@ impl Server {
         let store_open = clock.monotonic();
         let journal = open_journal(&config, &data, disk.clone(), clock.clone())?;
         let journal_open = clock.monotonic();
+        let (flags, flagged) = mpsc::channel(FLAGGED_WAITING_MAX);
         let parts = LineParts {
             journal,
             store: store.clone(),
@@ -77,6 +79,7 @@ impl Server {
             snapshots: data.snapshots(),
             metrics: metrics.clone(),
             clock: clock.clone(),
+            flagged: flags,
         };
         let (line, Restored { held, rules }) = open_line(parts).await?;
         let plans = Plans::new(registry.clone(), line.raw.clone(), rules, clock.clone());
@@ -122,9 +125,11 @@ impl Server {
             normalized: line.normalized.clone(),
         });
         let (listener, operations_listener) = (listeners.http.try_into()?, listeners.operations.try_into()?);
+        let quarantine = Quarantine { registry: registry.clone(), store: store.clone(), intake: line.intake.clone() };
         let tasks = vec![
             tokio::spawn(http::server::serve(listener, http::router(app), http_connections, stop.clone())),
             tokio::spawn(http::server::serve(operations_listener, operations, operations_connections, stop.clone())),
+            tokio::spawn(quarantine.follow(flagged, stop.clone())),
             tokio::spawn(retention::follow(registry.clone(), store, stop.clone())),
             tokio::spawn(plans.follow(stop.clone())),
             tokio::spawn(maintain(registry.clone(), stop)),

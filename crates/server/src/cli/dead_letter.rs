@@ -1,4 +1,6 @@
-//! `tidewater dead-letter`: what was rejected after it was accepted, and why.
+//! `tidewater dead-letter`: what was rejected after it was accepted, why, and another try.
+
+mod replay;
 
 use anyhow::{Result, bail};
 use base64::Engine;
@@ -10,11 +12,12 @@ use super::output;
 use super::resource::With;
 use crate::http::times;
 
-/// Look at messages that were rejected after they were accepted.
+/// Look at messages that were rejected after they were accepted, and try them again.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tidewater dead-letter list --device c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7
-  tidewater dead-letter show 0-10042-0")]
+  tidewater dead-letter show 0-10042-0
+  tidewater dead-letter replay --class pump --reason wrong-type --dry-run")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -24,6 +27,7 @@ pub struct Args {
 enum Action {
     List(List),
     Show(Show),
+    Replay(replay::Replay),
 }
 
 /// List dead letters, the newest first.
@@ -39,6 +43,12 @@ struct List {
     /// Only letters with this reason.
     #[arg(long, value_name = "CODE")]
     reason: Option<String>,
+    /// Only letters that were read under this schema.
+    #[arg(long, value_name = "UUID")]
+    schema_id: Option<String>,
+    /// pending, replayed or all.
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
     /// Received at or after.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
@@ -70,6 +80,7 @@ impl Args {
         match self.action {
             Action::List(list) => list.run(),
             Action::Show(show) => show.run(),
+            Action::Replay(replay) => replay.run(),
         }
     }
 }
@@ -81,11 +92,11 @@ impl List {
             output::json(&json!({"dead_letters": letters, "next": next}));
             return Ok(());
         }
-        let headings = ["id", "received", "device", "reason", "path", "detail"];
+        let headings = ["id", "received", "device", "reason", "path", "state", "detail"];
         let row = |letter: &Value| {
             let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
             let received = letter["ts"].as_i64().map(times::iso).unwrap_or_default();
-            vec![text("id"), received, text("device_id"), text("reason"), text("path"), text("detail")]
+            vec![text("id"), received, text("device_id"), text("reason"), text("path"), text("state"), text("detail")]
         };
         output::table(&headings, &letters.iter().map(row).collect::<Vec<_>>());
         if !next.is_null() {
@@ -103,6 +114,8 @@ impl List {
                 ("device", &self.device),
                 ("class", &self.class),
                 ("reason", &self.reason),
+                ("schema_id", &self.schema_id),
+                ("state", &self.state),
                 ("from", &self.from),
                 ("to", &self.to),
                 ("cursor", &cursor),

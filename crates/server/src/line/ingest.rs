@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use journal::{Frame, Log};
 use model::{BatchView, Clock, Offset, Partition, limits};
-use pipeline::{Output, Pipeline, Plan, RestoreError};
+use pipeline::{Flagged, Output, Pipeline, Plan, RestoreError};
 use store::{Store, Writer};
+use tokio::sync::mpsc;
 
 use super::dead_letters::{DeadLetterError, DeadLetterWriter};
 use super::device_table::DeviceTable;
@@ -39,6 +40,8 @@ pub struct IngestParts {
     pub raw: Log,
     pub dead_letters: Log,
     pub trials: TrialRequests,
+    /// Takes the devices that the pipeline flags.
+    pub flagged: mpsc::Sender<Flagged>,
     pub normalized: Arc<NormalizedTopic>,
     pub store: Store,
     pub snapshots: Arc<Snapshots>,
@@ -236,6 +239,12 @@ impl Ingest {
             self.parts.devices.restore(self.output.bindings.iter().cloned());
         }
         self.dead_letters.append(&self.output.dead)?;
+        for flag in self.output.flagged.drain(..) {
+            // The line does not wait for the registry.
+            if let Err(error) = self.parts.flagged.try_send(flag) {
+                tracing::warn!(%error, "a device was flagged, and is not dealt with before it is flagged again");
+            }
+        }
         for at in 0..self.output.rows.len() {
             self.insert(at)?;
         }

@@ -155,3 +155,28 @@ fn a_disk_without_space_for_a_segment_refuses_until_there_is_some() {
     assert_eq!(http.ingest(&device, &message(1)).0, 202);
     world.api.expect_points(&device, &[point(0), point(1)]);
 }
+
+#[test]
+fn a_dead_letter_that_cannot_be_written_is_not_dropped_and_is_said_aloud() {
+    let (world, faults) = with_faults();
+    let (device, other) = (world.api.device(), world.api.device());
+    let mut sender = Client::device(world.listen.mqtt, Version::V5, &device);
+    sender.publish(&device.topic, 1, &message(0).to_string());
+    world.api.expect_points(&device, &[point(0)]);
+    // The first write is that of `raw`.
+    faults.fail(Operation::Write, 2, 1 << 40, ErrorKind::Other);
+    sender.publish(&device.topic, 2, r#"{"seq":1,"metrics":{"x":[]}}"#);
+    until("it is said", || (!world.obstacles().is_empty()).then_some(()));
+    assert_eq!(world.api.ingest(&device, &message(2)).0, 503);
+    // What was stored is read as before, and other things are served.
+    world.api.expect_points(&device, &[point(0)]);
+    assert_eq!(world.api.dead_letters(&other), []);
+    let ((_, ready), _) = super::api::Api::new(world.listen.operations, "").send("GET", "/ready", None);
+    assert!(ready["reasons"][0]["detail"].as_str().is_some_and(|detail| detail.contains("dead-letter")), "{ready}");
+
+    faults.heal();
+    let world = World::start_in(world.stop(), Setup::default());
+    until("the letter is there", || (world.api.dead_letters(&device).len() == 1).then_some(()));
+    assert_eq!(world.api.ingest(&device, &message(2)).0, 202);
+    world.api.expect_points(&device, &[point(0), point(2)]);
+}
