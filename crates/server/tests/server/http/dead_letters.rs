@@ -259,3 +259,49 @@ fn what_cannot_be_replayed_is_said() {
     let id = json!({"ids": ["x"]});
     assert_eq!(running.post("/v1/dead-letters/replay", &id).problem(), (400, "dead-letter-id-malformed".to_owned()));
 }
+
+/// Changes a class.
+fn class(running: &Running, name: &str, patch: &Value) {
+    let (path, json) = (format!("/v1/classes/{name}"), [("content-type", "application/json")]);
+    let answer = running.request("PATCH", &path, &running.key, &json, patch.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn a_class_that_is_mended_lets_its_letters_pass() {
+    let running = Running::start();
+    let device = running.device("strict");
+    class(&running, "strict", &json!({"unknown_fields": "reject"}));
+    running.ingest(&device, &json!({"seq": 1, "ts": 1, "odd": 7, "metrics": {"a": 1}}));
+    let path = format!("/v1/dead-letters?device={}&reason=unknown-field", device.id);
+    running.eventually(&path, |answer| answer["dead_letters"][0].is_object());
+    let (all, dry) = (json!({"filter": {"class": "strict"}}), json!({"filter": {"class": "strict"}, "dry_run": true}));
+    assert_eq!(replay(&running, &dry)["would_fail"], json!({"unknown-field": 1}));
+
+    class(&running, "strict", &json!({"unknown_fields": "drop"}));
+    assert_eq!(replay(&running, &dry)["would_pass"], json!(1));
+    assert_eq!(replay(&running, &all)["replayed"], json!(1));
+    assert_eq!(running.points(&device, "a", 1)[0]["value"], json!(1.0));
+    assert_eq!(replay(&running, &all)["skipped"], json!({"replayed": 1}));
+}
+
+#[test]
+fn a_device_that_sends_nonsense_is_quarantined_with_an_event_that_says_why() {
+    let mut running = Running::start();
+    let device = running.device("watched");
+    class(&running, "watched", &json!({"quarantine": {"messages": 4, "rejected_percent": 50.0, "quarantine": true}}));
+    running.ingest(&device, &json!([{"seq": 1}, {"seq": 2}, {"seq": 3}, {"seq": 4}]));
+    let path = format!("/v1/devices/{}", device.id);
+    running.eventually(&path, |answer| answer["status"] == "quarantined");
+    let events = format!("{path}/events?type=device-quarantined&from=0");
+    let event = running.eventually(&events, |answer| answer["events"][0].is_object())["events"][0].clone();
+    assert_eq!(event["data"]["reason"], "metrics-missing", "{event}");
+
+    // Somebody has set it active, and after a start it still is.
+    status(&running, &device, "active");
+    running.restart();
+    running.ingest(&device, &message(9));
+    running.points(&device, "a", 1);
+    assert_eq!(running.get(&path).json()["status"], "active");
+    assert_eq!(running.get(&events).json()["events"], json!([event]));
+}
