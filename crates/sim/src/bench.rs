@@ -21,6 +21,7 @@ mod gauges;
 mod measure;
 mod probe;
 mod report;
+mod schema;
 mod subject;
 pub mod suite;
 
@@ -46,6 +47,8 @@ pub struct Load {
     pub duration: Option<Duration>,
     pub threads: usize,
     pub reconnect: bool,
+    /// The devices' class has a schema of all metrics, two canonical units and three tags from the devices' metadata.
+    pub with_schema: bool,
 }
 
 impl Load {
@@ -128,8 +131,9 @@ pub struct Bench<'a> {
     pub step: &'a (dyn Fn(Step) + Sync),
 }
 
-/// The class of the devices that a bench registers.
+/// The class of the devices that a bench registers, and that of the probe.
 pub const CLASS: &str = "bench";
+const PROBE_CLASS: &str = "bench-probe";
 /// Descriptors that generator and server need beside the connections.
 const DESCRIPTORS_SPARE: u64 = 100;
 

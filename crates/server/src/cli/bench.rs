@@ -65,6 +65,9 @@ pub struct Args {
     /// Metrics in a message: 2 (about 80 bytes) or 12.
     #[arg(long, value_name = "2|12", default_value = "2", value_parser = shape)]
     metrics: Shape,
+    /// Give the class a schema of all metrics with ranges, two units to convert and three tags from metadata.
+    #[arg(long)]
+    with_schema: bool,
     /// Number of messages after which it ends.
     #[arg(long, value_name = "N")]
     messages: Option<u64>,
@@ -185,6 +188,7 @@ impl Args {
             duration: self.duration.or(self.messages.is_none().then_some(DURATION)),
             threads: self.threads,
             reconnect: self.reconnect,
+            with_schema: self.with_schema,
         };
         let probes = !self.reconnect && !self.probe_interval.is_zero();
         Ok(BenchConfig {

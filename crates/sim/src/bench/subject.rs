@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use model::{DeviceId, TenantId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::probe::Probe;
 use super::suite::peers::Peer;
-use super::{Bench, CLASS, Load, Step};
+use super::{Bench, CLASS, Load, PROBE_CLASS, Step, schema};
 use crate::api::{Api, Credentials, NewDevice};
 use crate::load::{Credential, Senders};
 use crate::null::NullChild;
@@ -139,6 +139,9 @@ impl Subject {
         let Request { load, probe_interval } = *request;
         let (mqtt, http) = (resolve(&listen.mqtt)?, resolve(&listen.http)?);
         let api = Api::new(&format!("http://{}", listen.http), key);
+        if load.with_schema {
+            schema::declare(&api, load.shape)?;
+        }
         let probe = match probe_interval {
             Some(interval) => Some(Probe::new(register_one(&api)?, mqtt, interval)),
             None => None,
@@ -146,7 +149,8 @@ impl Subject {
         let (mut devices, mut tokens, mut tenant) = (Vec::new(), Vec::new(), None);
         while devices.len() < load.devices {
             let (done, part) = (devices.len(), REGISTERED_AT_ONCE.min(load.devices - devices.len()));
-            let new: Vec<NewDevice> = (0..part).map(|_| new_device()).collect();
+            let metadata = |number| if load.with_schema { schema::metadata(number) } else { json!({}) };
+            let new: Vec<NewDevice> = (0..part).map(|number| new_device(CLASS, metadata(number))).collect();
             let progress = |more| {
                 (bench.step)(Step::Registering { done: (done + more) as u64, all: load.devices as u64 });
             };
@@ -170,7 +174,7 @@ impl Subject {
     /// The same server with new devices of the same class, which speak through the same key.
     pub fn beside(&self, devices: usize) -> Result<Self> {
         let keeper = self.keeper.as_ref().context("devices are registered at a server that keeps what it takes")?;
-        let new: Vec<NewDevice> = (0..devices).map(|_| new_device()).collect();
+        let new: Vec<NewDevice> = (0..devices).map(|_| new_device(CLASS, json!({}))).collect();
         let registered = keeper.api.register(&new, |_| ())?;
         let devices = registered.iter().map(|credentials| credentials.device_id).collect();
         let senders = Senders { devices, credential: Credential::Key(keeper.api.key().to_owned()), ..self.senders };
@@ -189,12 +193,12 @@ impl Subject {
     }
 }
 
-fn new_device() -> NewDevice {
-    NewDevice { id: DeviceId::random(), class: CLASS.to_owned(), metadata: json!({}) }
+fn new_device(class: &str, metadata: Value) -> NewDevice {
+    NewDevice { id: DeviceId::random(), class: class.to_owned(), metadata }
 }
 
 fn register_one(api: &Api) -> Result<Credentials> {
-    api.register(&[new_device()], |_| ())?.pop().context("a device was registered")
+    api.register(&[new_device(PROBE_CLASS, json!({}))], |_| ())?.pop().context("a device was registered")
 }
 
 fn resolve(address: &str) -> Result<SocketAddr> {

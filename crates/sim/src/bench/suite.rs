@@ -52,6 +52,8 @@ pub enum Part {
     Ingest,
     /// An API key that speaks for many devices.
     Devices,
+    /// The same with a schema, beside it without one.
+    Schema,
     /// Open loop.
     Paced,
     /// fdatasync slowed.
@@ -65,9 +67,10 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ingest,
         Self::Devices,
+        Self::Schema,
         Self::Paced,
         Self::SlowSync,
         Self::Sustained,
@@ -80,6 +83,7 @@ impl Part {
         match self {
             Self::Ingest => "ingest",
             Self::Devices => "devices",
+            Self::Schema => "schema",
             Self::Paced => "paced",
             Self::SlowSync => "slow-sync",
             Self::Sustained => "sustained",
@@ -140,6 +144,7 @@ pub fn run(bench: Bench<'_>, config: &SuiteConfig, mut done: impl FnMut(&Section
         let section = match part {
             Part::Ingest => ingest::windows(bench, config),
             Part::Devices => ingest::devices(bench, config),
+            Part::Schema => ingest::under_schema(bench, config),
             Part::Paced => ingest::paced(bench, config),
             Part::SlowSync => slow_sync::run(bench, config),
             Part::Sustained => sustained::run(bench, config),

@@ -20,7 +20,7 @@ pub struct SuiteArgs {
     /// Measure the whole table instead of one load.
     #[arg(long, conflicts_with_all = ["url", "data", "acked_log", "null", "null_only", "config"])]
     pub suite: bool,
-    /// The parts of the table: ingest, devices, paced, slow-sync, sustained, idle, queries, growth [default: all but
+    /// The parts of the table: ingest, devices, schema, paced, slow-sync, sustained, idle, queries, growth [default: all but
     /// growth, which takes minutes].
     #[arg(long, value_name = "PART,…", requires = "suite", value_delimiter = ',', value_parser = part)]
     parts: Vec<Part>,

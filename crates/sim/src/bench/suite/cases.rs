@@ -50,6 +50,7 @@ impl Case {
             duration: Some(ROUND),
             threads: 1,
             reconnect: false,
+            with_schema: false,
         };
         Self { key, title, load, share_min: None, probe_interval: PROBE_INTERVAL }
     }

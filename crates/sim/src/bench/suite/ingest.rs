@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 use mqtt::{Qos, Version};
 use serde_json::{Value, json};
 
-use super::cases::{self, Case, Measured};
+use super::cases::{self, Case, Contender, Measured};
 use super::table::{mebibytes, ms, rate, share};
 use super::{Better, Score, Section, SuiteConfig};
 use crate::bench::measure::measure;
 use crate::bench::report::thousands;
+use crate::bench::subject::{Request, Subject};
 use crate::bench::{Bench, Figures, Load, Protocol, Step};
 use crate::load::payload::Shape;
 
@@ -114,6 +115,37 @@ pub fn devices(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
             thousands(grown as f64 / devices as f64)
         ));
     }
+    Ok(section)
+}
+
+/// The share of the rate without a schema that is left with one of twelve fields, two conversions and three tags.
+const UNDER_SCHEMA_SHARE_MIN: f64 = 0.85;
+
+/// Twelve metrics under a schema, beside the same without one.
+pub fn under_schema(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
+    let mut section = section("Schema: twelve fields with ranges, two units converted, three tags from metadata");
+    let case =
+        Case::new("schema-16x100-12", "QoS 1, 16 × 100, 12 metrics", 16, 100).with(|load| load.shape = Shape::Twelve);
+    let mut contenders = case.subjects(bench, config)?;
+    let checked = Load { with_schema: true, ..case.load.clone() };
+    let request = Request { load: &checked, probe_interval: Some(case.probe_interval) };
+    let subject = Subject::start(bench, &request, &config.parent, &[])?;
+    contenders.push(Contender::new("with schema", checked.clone(), subject));
+    let measured = cases::run(bench, case.title, contenders, config.rounds)?;
+    add_rows(&mut section, &case, &measured);
+    let value = measured[2].share_of(&measured[1], |figures| Some(figures.acked_per_second));
+    section.notes.extend(
+        value.map(|value| format!("{value:.3} of the rate without a schema; to reach: {UNDER_SCHEMA_SHARE_MIN}")),
+    );
+    section.notes.extend(
+        measured[1..].iter().map(|server| format!("{}: CPU ns a message by thread: {}", server.name, threads(server))),
+    );
+    section.scores.extend(value.map(|value| Score {
+        key: case.key.to_owned(),
+        value,
+        better: Better::Higher,
+        margin: SHARE_MARGIN,
+    }));
     Ok(section)
 }
 
