@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use model::limits::{SCHEMA_BYTES_MAX, SCHEMA_REFERENCES_MAX, SCHEMA_WITH_REFERENCES_BYTES_MAX};
+use prost_reflect::prost_types::{DescriptorProto, MessageOptions};
 use prost_reflect::{DescriptorPool, FileDescriptor};
 
 use super::known::{self, Known};
@@ -77,6 +78,13 @@ impl<'a> Linker<'a> {
             })?;
         }
         self.open.pop();
+        if let Some(name_of_entry) = broken_entry(&source.file.message_type) {
+            let why = format!(
+                "`{}` says that it is an entry of a map and has not just `key = 1` and `value = 2`",
+                short(name_of_entry)
+            );
+            return Err(sentence(name, Fault { at: None, why }));
+        }
         let Source { file, encoded, places } = source;
         let added = match encoded {
             Some(bytes) => self.pool.decode_file_descriptor_proto(bytes.as_slice()),
@@ -119,6 +127,17 @@ impl<'a> Linker<'a> {
     fn note(&mut self, name: &str, places: Places) {
         self.comments.extend(places.comments().map(|(path, comment)| ((name.to_owned(), path), comment)));
     }
+}
+
+/// A message that calls itself the entry of a map and is not one, which the library takes for granted. Only a descriptor
+/// can have one: a text has no words for it. How deep messages nest is bounded where they are decoded.
+fn broken_entry(messages: &[DescriptorProto]) -> Option<&str> {
+    messages.iter().find_map(|message| {
+        let is_entry = message.options.as_ref().is_some_and(MessageOptions::map_entry);
+        let fields = message.field.iter().map(|field| (field.name(), field.number()));
+        let is_whole = || fields.eq([("key", 1), ("value", 2)]) && message.nested_type.is_empty();
+        if is_entry && !is_whole() { Some(message.name()) } else { broken_entry(&message.nested_type) }
+    })
 }
 
 /// Why a file could not be imported.

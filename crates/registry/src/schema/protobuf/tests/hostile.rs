@@ -45,6 +45,34 @@ fn descriptors_with_options_that_are_not_interpreted() {
 }
 
 #[test]
+fn entries_of_maps_that_are_none() {
+    use prost_reflect::prost::Message as _;
+    use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, MessageOptions};
+
+    let field = |name: &str, number| FieldDescriptorProto {
+        name: Some(name.to_owned()),
+        number: Some(number),
+        label: Some(1),
+        r#type: Some(5),
+        ..Default::default()
+    };
+    let check = |fields: Vec<FieldDescriptorProto>| {
+        let options = Some(MessageOptions { map_entry: Some(true), ..Default::default() });
+        let entry = DescriptorProto { name: Some("E".to_owned()), field: fields, options, ..Default::default() };
+        let outer = DescriptorProto { name: Some("M".to_owned()), nested_type: vec![entry], ..Default::default() };
+        let file = FileDescriptorProto { message_type: vec![outer], ..Default::default() };
+        assert_eq!(
+            refused(&STANDARD.encode(file.encode_to_vec()), &[]),
+            "`E` says that it is an entry of a map and has not just `key = 1` and `value = 2`"
+        );
+    };
+    check(vec![]);
+    check(vec![field("key", 1)]);
+    check(vec![field("key", 1), field("value", 3)]);
+    check(vec![field("key", 1), field("value", 2), field("more", 3)]);
+}
+
+#[test]
 fn more_than_the_limits() {
     let fields: String = (1..=10_000).map(|at| format!("int32 f{at} = {at};")).collect();
     let constants: String = (0..20_000).map(|at| format!("C{at} = {at};")).collect();
