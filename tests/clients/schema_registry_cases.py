@@ -13,7 +13,10 @@ from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, Proto
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from harness.cases import case, contains, equal
+import paho.mqtt.client as paho
+
+from clients.paho_cases import Client
+from harness.cases import case, contains, equal, eventually
 
 TS = 1_700_000_000_000
 AVRO = {
@@ -236,3 +239,57 @@ def _(world):
     equal(theirs.get_subjects(), [], "subjects")
     refused(lambda: theirs.get_schema(schema_id), 404, 40403)
     refused(lambda: theirs.get_latest_version("pump"), 404, 40401)
+
+
+def arrive(world, name, written, expected):
+    """What `written(registry, seq)` gives is published by a device over MQTT and posted by another over HTTP; both have the
+    readings, and nothing else came of it."""
+    server = world.line()
+    api = server.api.tenant(name)
+    registry = client(server, api)
+    for way in ("MQTT", "HTTP"):
+        device = api.device("pump")
+        payloads = [written(registry, seq) for seq in range(1, 4)]
+        if way == "MQTT":
+            connection = Client(server, device["device_id"], device["auth_token"], paho.MQTTv5)
+            connection.publish(device["topic"], payloads, 1)
+            connection.end()
+        else:
+            for payload in payloads:
+                headers = {"content-type": "application/octet-stream"}
+                path = f"/v1/ingest/{device['device_id']}"
+                equal(api.request("POST", path, payload, headers, device["auth_token"]), (202, {"accepted": 1}), way)
+        for metric, values in expected.items():
+            readings = [(TS + seq, value, seq) for seq, value in zip((1, 2, 3), values)]
+            eventually(lambda: api.raw(device["device_id"], metric), readings, f"{metric} over {way}")
+        equal(api.dead_letters(), [], "dead letters")
+
+
+@case("what AvroSerializer writes arrives as readings, over MQTT and HTTP")
+def _(world):
+    def written(registry, seq):
+        message = {"ts": TS + seq, "seq": seq, "flow": seq / 8}
+        return AvroSerializer(registry, json.dumps(AVRO))(message, context("pump"))
+
+    arrive(world, "arrive-avro", written, {"flow": [0.125, 0.25, 0.375]})
+
+
+@case("what JSONSerializer writes arrives as readings, over MQTT and HTTP")
+def _(world):
+    def written(registry, seq):
+        return JSONSerializer(json.dumps(JSON), registry)({"ts": TS + seq, "seq": seq, "flow": seq / 8}, context("pump"))
+
+    arrive(world, "arrive-json", written, {"flow": [0.125, 0.25, 0.375]})
+
+
+@case("what ProtobufSerializer writes arrives as readings, over MQTT and HTTP")
+def _(world):
+    pump = messages()
+
+    def written(registry, seq):
+        message = pump(seq=seq, flow=seq / 8)
+        message.ts.FromMilliseconds(TS + seq)
+        message.motor.temp = 60.25
+        return ProtobufSerializer(pump, registry, {"use.deprecated.format": False})(message, context("pump"))
+
+    arrive(world, "arrive-protobuf", written, {"flow": [0.125, 0.25, 0.375], "motor.temp": [60.25, 60.25, 60.25]})
