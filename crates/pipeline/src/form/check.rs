@@ -105,7 +105,12 @@ impl Check {
 
     /// Whether any number of its kind is allowed.
     pub fn is_free(&self) -> bool {
-        self.low == f64::NEG_INFINITY && self.high == f64::INFINITY && self.more.is_none()
+        self.spans(f64::NEG_INFINITY, f64::INFINITY)
+    }
+
+    /// Whether any number between these is allowed.
+    pub fn spans(&self, low: f64, high: f64) -> bool {
+        self.low <= low && self.high >= high && self.more.is_none()
     }
 
     /// The least and the greatest long.

@@ -11,6 +11,9 @@ use crate::draft::{Drafts, Failure, Sink};
 use crate::form::{self, Form, Level, Member, Others};
 use crate::json::Scanner;
 
+/// Plain integers have at most 18 digits.
+const PLAIN_BELOW: f64 = 1e18;
+
 impl Shape {
     /// The shape of a message. `None` if it has parts that vary without being values, or a metric without a column.
     pub fn learn(message: &[u8], sink: &Sink<'_>) -> Result<Option<Self>, Failure> {
@@ -154,12 +157,12 @@ impl Learner<'_, '_> {
             Part::Metric if check.is_ignored() => None,
             Part::Metric => self.ruled(described, first),
             Part::Tag if check.more.is_none() => Some(Slot::Tag { name: described.name.as_bytes().into() }),
-            _ if !check.is_free() => None,
-            Part::Ts(_) => Some(Slot::Ts(described.ts_unit)),
-            Part::Seq => Some(Slot::Seq),
-            Part::Boot => Some(Slot::Boot),
-            Part::Buffered => Some(Slot::Buffered),
-            Part::Tag => None,
+            // A range that any plain value of the part is in: a schema says `"minimum": 0` where it cannot be less.
+            Part::Seq if check.spans(0.0, PLAIN_BELOW) => Some(Slot::Seq),
+            Part::Boot if check.spans(0.0, f64::from(u32::MAX)) => Some(Slot::Boot),
+            Part::Ts(_) if check.is_free() => Some(Slot::Ts(described.ts_unit)),
+            Part::Buffered if check.is_free() => Some(Slot::Buffered),
+            Part::Ts(_) | Part::Seq | Part::Boot | Part::Buffered | Part::Tag => None,
         };
         slot.map_or(Ok(false), |slot| self.slot(slot))
     }
@@ -176,8 +179,7 @@ impl Learner<'_, '_> {
             b'"' => Some(Slot::Text { column: column(ValueKind::Str)? }),
             _ if check.more.is_some() => None,
             b't' | b'f' => Some(Slot::Bool { column: column(ValueKind::Bool)? }),
-            // Plain values are below 10^18.
-            _ if described.conversion.is_some_and(|conversion| !conversion.apply(1e18).is_finite()) => None,
+            _ if described.conversion.is_some_and(|conversion| !conversion.apply(PLAIN_BELOW).is_finite()) => None,
             _ if check.takes(Kind::Long) => {
                 let (low, high) = check.longs();
                 Some(match check.as_double {
