@@ -194,14 +194,7 @@ fn record<'a>(
             (Found::Tags, Item::Map(len)) => tags(items, len, depth + 1, scratch, sink)?,
             (found, item) => {
                 let value = finish(item, items, depth)?;
-                match found {
-                    Found::Slot(slot) => sink.slot(form, slot, &value),
-                    Found::Node(child) => sink.no_record(form, child, &value),
-                    Found::Tags => sink.scalar(Field::Tags, key, &value),
-                    Found::OtherTag => sink.tag(key, &value),
-                    Found::Other => sink.other(form, node, key, &value),
-                    Found::Ignored => {}
-                }
+                sink.take(form, node, found, key, &value);
             }
         }
     }

@@ -133,14 +133,7 @@ fn record(
             }
             (found, _) => {
                 let value = scanner.value(&mut scratch.value)?;
-                match found {
-                    Found::Slot(slot) => sink.slot(form, slot, &value),
-                    Found::Node(child) => sink.no_record(form, child, &value),
-                    Found::Tags => sink.scalar(Field::Tags, key, &value),
-                    Found::OtherTag => sink.tag(key, &value),
-                    Found::Other => sink.other(form, node, key, &value),
-                    Found::Ignored => {}
-                }
+                sink.take(form, node, found, key, &value);
             }
         }
         more = scanner.next_member()?;

@@ -30,10 +30,9 @@ enum Action {
     Replay(replay::Replay),
 }
 
-/// List dead letters, the newest first.
+/// Which letters: those that are all that is said; without a word, every one.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  tidewater dead-letter list --reason metric-type --from -24h")]
-struct List {
+struct Which {
     /// Only letters of this device.
     #[arg(long, value_name = "ID")]
     device: Option<String>,
@@ -46,15 +45,38 @@ struct List {
     /// Only letters that were read under this schema.
     #[arg(long, value_name = "UUID")]
     schema_id: Option<String>,
-    /// pending, replayed or all.
-    #[arg(long, value_name = "STATE")]
-    state: Option<String>,
     /// Received at or after.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
     /// Received before.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
+}
+
+impl Which {
+    /// What was said, by the names that the API has for it.
+    fn said(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let fields = [
+            ("device", &self.device),
+            ("class", &self.class),
+            ("reason", &self.reason),
+            ("schema_id", &self.schema_id),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+}
+
+/// List dead letters, the newest first.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  tidewater dead-letter list --reason metric-type --from -24h")]
+struct List {
+    #[command(flatten)]
+    which: Which,
+    /// pending, replayed or all.
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
     /// Letters at most.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
@@ -110,18 +132,10 @@ impl List {
         let mut cursor: Option<String> = None;
         loop {
             let limit = (self.limit - letters.len()).clamp(1, PAGE_LETTERS).to_string();
-            let filters = [
-                ("device", &self.device),
-                ("class", &self.class),
-                ("reason", &self.reason),
-                ("schema_id", &self.schema_id),
-                ("state", &self.state),
-                ("from", &self.from),
-                ("to", &self.to),
-                ("cursor", &cursor),
-            ];
             let mut query = vec![("limit", limit.as_str())];
-            query.extend(filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+            query.extend(self.which.said());
+            query.extend(self.state.iter().map(|state| ("state", state.as_str())));
+            query.extend(cursor.iter().map(|cursor| ("cursor", cursor.as_str())));
             let mut page = client.get("/v1/dead-letters", &query)?;
             let Value::Array(found) = page["dead_letters"].take() else {
                 bail!("the server's answer has no dead letters")

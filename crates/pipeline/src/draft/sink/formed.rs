@@ -4,7 +4,7 @@ use model::contract::Part;
 use model::limits::TAG_BYTES_MAX;
 use model::{PayloadKind, Reason, UnknownFields, ValueKind};
 
-use super::{Column, Metric, Scalar, Sink, Tag};
+use super::{Column, Field, Metric, Scalar, Sink, Tag};
 use crate::draft::pointer;
 use crate::form::ts::Time;
 use crate::form::{Form, Level, Member, Misfit, Node, Others, Slot, Value};
@@ -78,8 +78,21 @@ impl<'s> Sink<'s> {
         Found::Ignored
     }
 
+    /// The value of a record's field that [`Sink::member`] told to be `found`, unless the reader goes into it.
+    #[inline]
+    pub fn take(&mut self, form: &Form, node: u32, found: Found, key: &[u8], value: &Scalar<'_>) {
+        match found {
+            Found::Slot(slot) => self.slot(form, slot, value),
+            Found::Node(child) => self.no_record(form, child, value),
+            Found::Tags => self.scalar(Field::Tags, key, value),
+            Found::OtherTag => self.tag(key, value),
+            Found::Other => self.other(form, node, key, value),
+            Found::Ignored => {}
+        }
+    }
+
     /// A record is something else; `null` is a record that is absent.
-    pub fn no_record(&mut self, form: &Form, node: u32, found: &Scalar<'_>) {
+    fn no_record(&mut self, form: &Form, node: u32, found: &Scalar<'_>) {
         if *found != Scalar::Null {
             let path: Vec<_> = form.nodes[node as usize].path.iter().map(|part| &**part).collect();
             let detail = format!("found {}, expected an object", found.describe());

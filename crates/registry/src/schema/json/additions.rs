@@ -75,6 +75,18 @@ impl Additions {
         self.found.push(Difference { kind, path, detail });
     }
 
+    /// A keyword says something else than before.
+    fn changed(
+        &mut self,
+        kind: &'static str,
+        keyword: &str,
+        path: &str,
+        (before, now): (Option<&Value>, Option<&Value>),
+    ) {
+        let detail = format!("`{keyword}` at `{path}` is {} and was {}", short(now), short(before));
+        self.add(kind, format!("{path}/{keyword}"), detail);
+    }
+
     fn nodes(&mut self, old: &Node<'_>, new: &Node<'_>, path: &str) {
         if !self.seen.insert((std::ptr::from_ref(old.value), std::ptr::from_ref(new.value))) {
             return;
@@ -136,11 +148,7 @@ impl Additions {
                 (before, now) => before.is_none() && now.is_none(),
             };
             if !same {
-                self.add(
-                    kind,
-                    format!("{path}/{keyword}"),
-                    format!("`{keyword}` at `{path}` is {} and was {}", short(now), short(before)),
-                );
+                self.changed(kind, keyword, path, (before, now));
             }
         }
         let names = |node: &Node<'_>| -> BTreeSet<String> {
@@ -182,11 +190,7 @@ impl Additions {
                 (before, now) => before.is_none() && now.is_none(),
             };
             if !same {
-                self.add(
-                    kind,
-                    format!("{path}/{keyword}"),
-                    format!("`{keyword}` at `{path}` is {} and was {}", short(now), short(before)),
-                );
+                self.changed(kind, keyword, path, (before, now));
             }
         }
     }

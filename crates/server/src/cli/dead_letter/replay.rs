@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
+use super::Which;
 use crate::cli::client::Client;
 use crate::cli::output;
 use crate::cli::resource::With;
@@ -20,24 +21,8 @@ pub struct Replay {
     /// This letter; may be given several times.
     #[arg(long, value_name = "LETTER", conflicts_with_all = ["device", "class", "reason", "schema_id", "from", "to", "all"])]
     id: Vec<String>,
-    /// Letters of this device.
-    #[arg(long, value_name = "ID")]
-    device: Option<String>,
-    /// Letters of devices of this class.
-    #[arg(long, value_name = "NAME")]
-    class: Option<String>,
-    /// Letters with this reason.
-    #[arg(long, value_name = "CODE")]
-    reason: Option<String>,
-    /// Letters that were read under this schema.
-    #[arg(long, value_name = "UUID")]
-    schema_id: Option<String>,
-    /// Received at or after.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    from: Option<String>,
-    /// Received before.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    to: Option<String>,
+    #[command(flatten)]
+    which: Which,
     /// All letters of the tenant.
     #[arg(long)]
     all: bool,
@@ -64,7 +49,8 @@ struct Total {
 
 impl Replay {
     pub fn run(self) -> Result<()> {
-        let filter = self.filter();
+        let filter: Map<String, Value> =
+            self.which.said().map(|(name, value)| (name.to_owned(), value.into())).collect();
         if self.id.is_empty() && filter.is_empty() && !self.all {
             bail!("say which letters: --id, --device, --class, --reason, --schema-id, --from, --to, or --all");
         }
@@ -97,18 +83,6 @@ impl Replay {
             );
         }
         Ok(())
-    }
-
-    fn filter(&self) -> Map<String, Value> {
-        let fields = [
-            ("device", &self.device),
-            ("class", &self.class),
-            ("reason", &self.reason),
-            ("schema_id", &self.schema_id),
-            ("from", &self.from),
-            ("to", &self.to),
-        ];
-        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into()))).collect()
     }
 
     fn print(&self, total: &Total) {
