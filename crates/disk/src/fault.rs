@@ -151,8 +151,8 @@ impl FaultDisk {
         Self { faults: Faults::default(), state: Arc::new(Mutex::new(state)) }
     }
 
-    fn enter(&self, operation: Operation) -> io::Result<MutexGuard<'_, State>> {
-        let planned = self.faults.enter(operation);
+    fn enter(&self, operation: Operation, path: &Path) -> io::Result<MutexGuard<'_, State>> {
+        let planned = self.faults.enter(operation, path);
         let state = self.state();
         planned?;
         state.check_alive()?;
@@ -191,7 +191,7 @@ impl State {
 
 impl Disk for FaultDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.enter(Operation::Open)?;
+        let mut state = self.enter(Operation::Open, path)?;
         let id = match (state.names.get(path), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(Node::File(id)), _) => id,
@@ -206,11 +206,12 @@ impl Disk for FaultDisk {
         };
         let errors_seen = state.files[&id].errors();
         let (writable, direct) = (mode != OpenMode::Read, mode == OpenMode::Direct);
-        Ok(Box::new(Handle { disk: self.clone(), id, writable, direct, errors_seen: Mutex::new(errors_seen) }))
+        let (disk, path) = (self.clone(), path.to_owned());
+        Ok(Box::new(Handle { disk, path, id, writable, direct, errors_seen: Mutex::new(errors_seen) }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        let state = self.enter(Operation::List)?;
+        let state = self.enter(Operation::List, dir)?;
         let children = state.names.children(dir)?;
         let entries = children.into_iter().map(|(name, node)| match node {
             Node::Dir => Entry { name, len: 0, is_dir: true },
@@ -220,19 +221,19 @@ impl Disk for FaultDisk {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.enter(Operation::CreateDir)?.names.create_dir(dir)
+        self.enter(Operation::CreateDir, dir)?.names.create_dir(dir)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.enter(Operation::Rename)?.names.rename(from, to)
+        self.enter(Operation::Rename, from)?.names.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.enter(Operation::Remove)?.names.unlink(path)
+        self.enter(Operation::Remove, path)?.names.unlink(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.enter(Operation::SyncDir)?;
+        let mut state = self.enter(Operation::SyncDir, dir)?;
         if !state.lying {
             state.names.sync(dir);
         }
@@ -246,6 +247,8 @@ impl Disk for FaultDisk {
 
 struct Handle {
     disk: FaultDisk,
+    /// What the file was called when it was opened.
+    path: PathBuf,
     id: u64,
     writable: bool,
     direct: bool,
@@ -255,7 +258,7 @@ struct Handle {
 impl Handle {
     /// Runs `act` on the file, unless the handle is dead or may not write.
     fn with<T>(&self, operation: Operation, act: impl FnOnce(&mut Content, &Limits) -> io::Result<T>) -> io::Result<T> {
-        let planned = self.disk.faults.enter(operation);
+        let planned = self.disk.faults.enter(operation, &self.path);
         let mut state = self.disk.state();
         state.check_alive()?;
         if operation != Operation::Read && !self.writable {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use model::disk::Entry;
@@ -44,10 +44,19 @@ struct Plan {
 #[derive(Debug)]
 struct Failure {
     operation: Operation,
+    /// The part of the path that a file has to have; all files without it.
+    under: Option<String>,
     /// Counted as [`Faults::calls`] counts.
     first: u64,
     times: u64,
     kind: io::ErrorKind,
+}
+
+impl Failure {
+    fn concerns(&self, call: u64, path: &Path) -> bool {
+        let under = self.under.as_deref().is_none_or(|name| path.iter().any(|part| part == name));
+        under && call >= self.first && call - self.first < self.times
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +70,13 @@ impl Faults {
     pub fn fail(&self, operation: Operation, nth: u64, times: u64, kind: io::ErrorKind) {
         let mut plan = self.plan();
         let first = plan.calls.get(&operation).copied().unwrap_or(0) + nth;
-        plan.failures.push(Failure { operation, first, times, kind });
+        plan.failures.push(Failure { operation, under: None, first, times, kind });
+    }
+
+    /// Makes every call of `operation` fail whose path has a part called `name`, as `dead-letter` for that log's files.
+    pub fn fail_under(&self, name: &str, operation: Operation, kind: io::ErrorKind) {
+        let under = Some(name.to_owned());
+        self.plan().failures.push(Failure { operation, under, first: 0, times: u64::MAX, kind });
     }
 
     /// Forgets the failures that have not happened yet.
@@ -92,8 +107,8 @@ impl Faults {
         drop(self.0.changed.wait_while(plan, few).expect("no holder of this lock panics"));
     }
 
-    /// Counts a call; waits or fails if the plan says so.
-    pub(crate) fn enter(&self, operation: Operation) -> io::Result<()> {
+    /// Counts a call on the file or directory at `path`; waits or fails if the plan says so.
+    pub(crate) fn enter(&self, operation: Operation, path: &Path) -> io::Result<()> {
         let mut plan = self.plan();
         let count = plan.calls.entry(operation).or_default();
         *count += 1;
@@ -101,7 +116,7 @@ impl Faults {
         if plan.held.get(&operation).is_some_and(|hold| hold.closed) {
             plan = self.wait_for_release(plan, operation);
         }
-        let hit = |f: &&Failure| f.operation == operation && call >= f.first && call - f.first < f.times;
+        let hit = |failure: &&Failure| failure.operation == operation && failure.concerns(call, path);
         match plan.failures.iter().find(hit) {
             Some(failure) => Err(io::Error::new(failure.kind, format!("injected on call {call} of {operation:?}"))),
             None => Ok(()),
@@ -137,32 +152,33 @@ impl InjectedDisk {
 
 impl Disk for InjectedDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
-        self.faults.enter(Operation::Open)?;
-        Ok(Box::new(InjectedFile { inner: self.inner.open(path, mode)?, faults: self.faults.clone() }))
+        self.faults.enter(Operation::Open, path)?;
+        let (inner, path) = (self.inner.open(path, mode)?, path.to_owned());
+        Ok(Box::new(InjectedFile { inner, path, faults: self.faults.clone() }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        self.faults.enter(Operation::List)?;
+        self.faults.enter(Operation::List, dir)?;
         self.inner.list(dir)
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.faults.enter(Operation::CreateDir)?;
+        self.faults.enter(Operation::CreateDir, dir)?;
         self.inner.create_dir(dir)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.faults.enter(Operation::Rename)?;
+        self.faults.enter(Operation::Rename, from)?;
         self.inner.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.faults.enter(Operation::Remove)?;
+        self.faults.enter(Operation::Remove, path)?;
         self.inner.remove(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.faults.enter(Operation::SyncDir)?;
+        self.faults.enter(Operation::SyncDir, dir)?;
         self.inner.sync_dir(dir)
     }
 
@@ -173,32 +189,33 @@ impl Disk for InjectedDisk {
 
 struct InjectedFile {
     inner: Box<dyn DiskFile>,
+    path: PathBuf,
     faults: Faults,
 }
 
 impl DiskFile for InjectedFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.faults.enter(Operation::Read)?;
+        self.faults.enter(Operation::Read, &self.path)?;
         self.inner.read_at(buf, offset)
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.faults.enter(Operation::Write)?;
+        self.faults.enter(Operation::Write, &self.path)?;
         self.inner.write_at(buf, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.faults.enter(Operation::SyncData)?;
+        self.faults.enter(Operation::SyncData, &self.path)?;
         self.inner.sync_data()
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        self.faults.enter(Operation::Allocate)?;
+        self.faults.enter(Operation::Allocate, &self.path)?;
         self.inner.allocate(len)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.faults.enter(Operation::SetLen)?;
+        self.faults.enter(Operation::SetLen, &self.path)?;
         self.inner.set_len(len)
     }
 

@@ -100,6 +100,20 @@ fn a_full_disk_refuses_growth_and_the_nth_call_fails() {
 }
 
 #[test]
+fn failures_under_a_name_leave_the_rest_alone() {
+    let disk = disk();
+    let (inside, beside) = (file(&disk, "a", OpenMode::CreateNew), file(&disk, "ab", OpenMode::CreateNew));
+    disk.faults().fail_under("a", Operation::Write, io::ErrorKind::StorageFull);
+    for _ in 0..3 {
+        assert_eq!(inside.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        beside.write_at(b"x", 0).unwrap();
+    }
+    assert!(inside.sync_data().is_ok(), "another operation");
+    disk.faults().heal();
+    inside.write_at(b"x", 0).unwrap();
+}
+
+#[test]
 fn a_rename_is_kept_or_lost_as_one() {
     for seed in 0..50 {
         let disk = disk();

@@ -163,8 +163,7 @@ fn a_dead_letter_that_cannot_be_written_is_not_dropped_and_is_said_aloud() {
     let mut sender = Client::device(world.listen.mqtt, Version::V5, &device);
     sender.publish(&device.topic, 1, &message(0).to_string());
     world.api.expect_points(&device, &[point(0)]);
-    // The first write is that of `raw`.
-    faults.fail(Operation::Write, 2, 1 << 40, ErrorKind::Other);
+    faults.fail_under("dead-letter", Operation::Write, ErrorKind::Other);
     sender.publish(&device.topic, 2, r#"{"seq":1,"metrics":{"x":[]}}"#);
     until("it is said", || (!world.obstacles().is_empty()).then_some(()));
     assert_eq!(world.api.ingest(&device, &message(2)).0, 503);
