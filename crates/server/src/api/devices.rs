@@ -38,7 +38,7 @@ pub fn routes() -> Vec<Route> {
             .answers(201, NEW_EXAMPLE),
         Route::get("/v1/devices/{device_id}", DEVICES, show).says("Shows a device.").answers(200, EXAMPLE),
         Route::patch("/v1/devices/{device_id}", DEVICES, update)
-            .says("Changes class, schema, status or metadata (JSON merge patch). Another class, schema or status ends the device's live sessions within a second.")
+            .says("Changes class, schema, status or metadata (JSON merge patch). Another class or status ends the device's live sessions within a second; schema and metadata hold for the next message after the answer, and end none.")
             .takes(r#"{"status":"inactive","metadata":{"site":null}}"#)
             .answers(200, EXAMPLE),
         Route::delete("/v1/devices/{device_id}", DEVICES, delete)

@@ -73,8 +73,25 @@ impl Api {
         body
     }
 
+    pub fn patch(&self, path: &str, patch: &Value) {
+        let (status, body) = self.call("PATCH", path, Some(patch));
+        assert_eq!(status, 200, "PATCH {path} {patch}: {body}");
+    }
+
+    /// Registers a schema: what names its major, and its id in the Confluent wire format.
+    pub fn register(&self, schema: &Value) -> (String, u32) {
+        let (status, body) = self.call("POST", "/v1/schemas", Some(schema));
+        assert_eq!(status, 201, "{schema}: {body}");
+        (body["schema_id"].as_str().unwrap().to_owned(), body["id"].as_u64().unwrap() as u32)
+    }
+
     pub fn device(&self) -> Device {
-        let (status, body) = self.call("POST", "/v1/devices", Some(&json!({"device_class": "pump"})));
+        self.device_of("pump")
+    }
+
+    /// A new device of a class.
+    pub fn device_of(&self, class: &str) -> Device {
+        let (status, body) = self.call("POST", "/v1/devices", Some(&json!({"device_class": class})));
         assert_eq!(status, 201, "{body}");
         let text = |name: &str| body[name].as_str().unwrap().to_owned();
         Device { id: text("device_id"), token: text("auth_token"), tenant: text("tenant_id"), topic: text("topic") }

@@ -121,7 +121,13 @@ impl Client {
     /// Publishes to a topic with QoS 1 and expects the PUBACK.
     #[track_caller]
     pub fn publish(&mut self, topic: &str, packet_id: u16, payload: &str) {
-        self.send(&publish(self.version, topic, Qos::AtLeastOnce, packet_id, payload.as_bytes()));
+        self.publish_bytes(topic, packet_id, payload.as_bytes());
+    }
+
+    /// The same with a payload that is no text.
+    #[track_caller]
+    pub fn publish_bytes(&mut self, topic: &str, packet_id: u16, payload: &[u8]) {
+        self.send(&publish(self.version, topic, Qos::AtLeastOnce, packet_id, payload));
         self.expect(&puback(packet_id));
     }
 }

@@ -13,6 +13,7 @@ mod wait;
 mod world;
 
 mod durability;
+mod evolution;
 mod faults;
 mod http;
 mod kill;
