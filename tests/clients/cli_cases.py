@@ -2,6 +2,7 @@
 
 import json
 import stat
+import struct
 import subprocess
 
 from clients.errors_cases import run
@@ -36,6 +37,25 @@ def _(world):
     letters = lambda: asked(server, "dead-letter", "list", "--device", device["device_id"])["dead_letters"]
     eventually(lambda: [letter["reason"] for letter in letters()], ["metrics-missing"], "dead letters")
     contains(run("dead-letter", "show", letters()[0]["id"], "--data", server.data)[1], "metrics-missing", "{}")
+
+
+@case("schema check: a schema is tried on a sample without a server")
+def _(world):
+    directory = world.directory()
+    schema, message, binary = directory / "pump.json", directory / "message.json", directory / "message.msgpack"
+    schema.write_text('{"properties":{"temperature":{"type":"number","unit":"[degF]","maximum":300}}}')
+    message.write_text('[{"ts":1,"temperature":212},{"ts":2,"temperature":301}]')
+    binary.write_bytes(b"\x81\xabtemperature\xcb" + struct.pack(">d", 32.0))
+    sampled = lambda sample, *more: run("schema", "check", schema, "--sample", sample, "--unit", "temperature=Cel", *more)
+    code, out, _ = sampled(binary)
+    equal(code, 0)
+    contains(out, "temperature    0.0  Cel   double")
+    code, out, err = sampled(message)
+    equal(code, 1)
+    contains(out, "100.0  Cel", "message 1 is a dead letter, out-of-range at /temperature: found 301")
+    contains(err, "1 message is rejected")
+    code, out, _ = sampled(message, "--json")
+    equal((code, json.loads(out)["sample"]["accepted"]), (1, 1), "counts")
 
 
 @case("device import: 3,000 devices, their tokens in a file that only its owner reads, repeatable")

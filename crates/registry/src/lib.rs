@@ -22,10 +22,11 @@ pub use cache::{Cached, DeviceAuth, KeyAuth};
 pub use change::Change;
 pub use error::{Denial, Error, Resource, Result, SchemaError};
 pub use registry::{Bootstrap, Compatible, Created, NewKey, Registered, Registry, Rotated, TenantRules};
-pub use resource::class::{Class, ClassLimits, ClassSettings, Durability, Retention};
+pub use resource::class::{Class, ClassLimits, ClassSettings, Durability, Retention, format_from_name};
 pub use resource::device::{DEFAULT_CLASS, Device, DeviceFilter, DeviceSettings, NewDevice, Status};
 pub use resource::duration_text;
 pub use resource::key::{ApiKey, KeySettings, Right, Rights};
+pub use resource::rules::rules_under;
 pub use resource::schema::{
     Compatibility, Deleted, Judge, LANGUAGES, NewSchema, SchemaConfig, SchemaMajor, SchemaMode, SchemaPlace,
     SchemaReference, SchemaText, SchemaVersion, VersionRef, language_from_name, language_name,

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{Inner, Registry};
 use crate::backend::on;
 use crate::resource::class::ClassSettings;
-use crate::resource::rules::{SentUnits, class_rules};
+use crate::resource::rules::{SentUnits, check_units_of, class_rules};
 use crate::resource::tenant::TenantRef;
-use crate::{Error, Result, units};
+use crate::{Error, Result};
 
 /// Classes read at once.
 const CLASSES_AT_ONCE: usize = 1000;
@@ -56,15 +56,10 @@ impl Inner {
     /// Whether the class's schema can be given to devices, and its units become the class's.
     pub(super) async fn check_class_schema(&self, tenant: TenantId, class: &ClassSettings) -> Result<()> {
         let Some(id) = class.schema_id else { return Ok(()) };
-        let Some(contract) = self.usable(tenant, id).await? else { return Ok(()) };
-        for field in contract.roots.iter().flat_map(|root| &root.fields) {
-            if let (Some(from), Some(to)) = (&field.rule.unit, class.units.get(&field.name)) {
-                units::conversion(from, to).map_err(|why| {
-                    Error::invalid(format!("units.{}", field.name), format!("does not fit the schema: {why}"))
-                })?;
-            }
+        match self.usable(tenant, id).await? {
+            Some(contract) => check_units_of(&contract, class),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The contract of the newest version of a major.

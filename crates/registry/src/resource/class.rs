@@ -158,29 +158,36 @@ pub struct Class {
     pub created_at: Millis,
 }
 
+/// The names of formats in settings.
+const FORMATS: [(Format, &str); 5] = [
+    (Format::Json, "json"),
+    (Format::MessagePack, "msgpack"),
+    (Format::Cbor, "cbor"),
+    (Format::Avro, "avro"),
+    (Format::Protobuf, "protobuf"),
+];
+
+/// The format of this name: json, msgpack, cbor, avro or protobuf.
+pub fn format_from_name(name: &str) -> Option<Format> {
+    FORMATS.iter().find(|(_, known)| *known == name).map(|(format, _)| *format)
+}
+
 /// [`Format`] by name.
 mod format_text {
     use model::Format;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    const NAMES: [(Format, &str); 5] = [
-        (Format::Json, "json"),
-        (Format::MessagePack, "msgpack"),
-        (Format::Cbor, "cbor"),
-        (Format::Avro, "avro"),
-        (Format::Protobuf, "protobuf"),
-    ];
+    use super::{FORMATS, format_from_name};
 
     pub fn serialize<S: Serializer>(value: &Option<Format>, serializer: S) -> Result<S::Ok, S::Error> {
-        let name = |format: Format| NAMES.iter().find(|(known, _)| *known == format).map(|(_, name)| *name);
+        let name = |format: Format| FORMATS.iter().find(|(known, _)| *known == format).map(|(_, name)| *name);
         value.and_then(name).serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Format>, D::Error> {
         let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-        let known = NAMES.iter().find(|(_, name)| *name == text).map(|(format, _)| *format);
         let wrong = || D::Error::custom(format!("`{text}` is not a format: json, msgpack, cbor, avro or protobuf"));
-        known.map(Some).ok_or_else(wrong)
+        format_from_name(&text).map(Some).ok_or_else(wrong)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use model::contract::{Others, Part, Root, SchemaRecord, Verdict};
+use model::contract::{Contract, Others, Part, Root, SchemaRecord, Verdict};
 use model::expression::Expression;
 use model::limits::{
     COMPUTED_PER_CLASS_MAX, METRIC_NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_PER_MESSAGE_MAX, UNITS_PER_CLASS_MAX,
@@ -190,6 +190,31 @@ pub fn class_rules(class: &ClassSettings, tenant: &TenantSettings, sent: &SentUn
         computed: class.computed.clone(),
         quarantine: class.quarantine,
     }
+}
+
+/// The rules of a class whose devices have this schema and no other, to try messages out: an error where such a class could
+/// not be created.
+pub fn rules_under(class: &ClassSettings, tenant: &TenantSettings, schema: &SchemaRecord) -> Result<ClassRules> {
+    class.check()?;
+    if let Verdict::Usable(contract) = &schema.contract {
+        check_units_of(contract, class)?;
+    }
+    let mut sent = SentUnits::default();
+    sent.add(schema);
+    let schema_id = schema.places.first().map(|place| place.schema_id);
+    Ok(ClassRules { schema_id, ..class_rules(class, tenant, &sent) })
+}
+
+/// Whether the units that a schema gives metrics become the class's.
+pub(crate) fn check_units_of(contract: &Contract, class: &ClassSettings) -> Result<()> {
+    for field in contract.roots.iter().flat_map(|root| &root.fields) {
+        if let (Some(from), Some(to)) = (&field.rule.unit, class.units.get(&field.name)) {
+            units::conversion(from, to).map_err(|why| {
+                Error::invalid(format!("units.{}", field.name), format!("does not fit the schema: {why}"))
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// [`model::contract::TsUnit`] by the name that settings have.

@@ -2,6 +2,7 @@
 //! additions. Confluent's way to the same schemas is [`crate::schema_registry`].
 
 pub mod description;
+pub mod sample;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -13,6 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::sample::sent::SentSample;
 use super::fields::Fields;
 use crate::http::{Access, App, Context, JsonBody, Problem, Route};
 
@@ -28,9 +30,8 @@ const MAJOR: &str = r#"{"schema_id":"5b1c0a52-3f5e-4e0c-9f0e-0c7f7a3f8a10","subj
 const LIST: &str = r#"{"schemas":[{"schema_id":"5b1c0a52-3f5e-4e0c-9f0e-0c7f7a3f8a10","subject":"pump","major":1,"type":"json","version":1,"id":1,"created_at":1800000000000}],"next":null}"#;
 const BY_ID: &str = r#"{"id":1,"type":"json","schema":"{\"type\":\"object\"}","references":[],"metadata":null,"created_at":1800000000000,"places":[{"subject":"pump","version":1,"major":1,"schema_id":"5b1c0a52-3f5e-4e0c-9f0e-0c7f7a3f8a10","deleted":false}]}"#;
 const NEW: &str = r#"{"subject":"pump","type":"json","schema":{"type":"object","properties":{"temperature":{"type":"number","unit":"Cel","minimum":-50,"maximum":150}}}}"#;
-const CHECK: &str =
-    r#"{"type":"json","schema":{"type":"object","properties":{"temperature":{"type":"number","unit":"Cel"}}}}"#;
-const CHECKED: &str = r#"{"type":"json","usable":true,"why":null,"messages":[{"name":"","indexes":[],"form":"flat","unknown_fields":"as the class says","fields":[{"field":"temperature","name":"temperature","part":"metric","kind":"double","unit":"Cel","range":null,"allowed":null,"default":null,"required":false,"description":null}]}]}"#;
+const CHECK: &str = r#"{"type":"json","schema":{"type":"object","properties":{"temperature":{"type":"number","unit":"Cel"}}},"sample":{"payload":{"temperature":23.4},"class":"pump"}}"#;
+const CHECKED: &str = r#"{"type":"json","usable":true,"why":null,"messages":[{"name":"","indexes":[],"form":"flat","unknown_fields":"as the class says","fields":[{"field":"temperature","name":"temperature","part":"metric","kind":"double","unit":"Cel","range":null,"allowed":null,"default":null,"required":false,"description":null}]}],"sample":{"wire_id":null,"accepted":1,"duplicates":0,"rejected":0,"readings":[{"index":0,"ts":1800000000000,"ts_received":true,"seq":null,"boot":null,"buffered":false,"tags":{},"metrics":{"temperature":{"value":23.4,"unit":"Cel","type":"double"}}}],"dead_letters":[]}}"#;
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -45,7 +46,7 @@ pub fn routes() -> Vec<Route> {
             .takes(NEW)
             .answers(201, REGISTERED),
         Route::post("/v1/schemas/check", READ, check)
-            .says("Explains what a schema means for messages, without registering it.")
+            .says("Explains what a schema means for messages, without registering it, and what would become of a `sample` under it: the readings, or the dead letters. The sample is a `payload` as JSON, or `base64` of bytes in a `format` (json, msgpack, cbor, avro, protobuf; bare, single-object or in the wire format), from a device of a `class`: the name of one, or the settings of one as POST /v1/classes takes them.")
             .takes(CHECK)
             .answers(200, CHECKED),
         Route::get("/v1/schemas/{schema_id}", READ, show)
@@ -82,6 +83,8 @@ struct Checked {
     schema: Box<RawValue>,
     #[serde(default)]
     references: Vec<SchemaReference>,
+    #[serde(default)]
+    sample: Option<SentSample>,
 }
 
 async fn register(
@@ -207,7 +210,11 @@ async fn check(
     let new = new_schema(&checked.r#type, &checked.schema, checked.references)?;
     let language = new.language;
     let verdict = app.registry.explain_schema(context.tenant, new).await?;
-    Ok(Json(description::describe(language, &verdict)))
+    let mut answer = description::describe(language, &verdict);
+    if let Some(sent) = checked.sample {
+        answer["sample"] = sent.try_under(&app, context.tenant, language, verdict).await?;
+    }
+    Ok(Json(answer))
 }
 
 fn uuid(text: &str) -> Result<Uuid, Problem> {

@@ -109,11 +109,13 @@ fn event(table: &Normalized, row: &NormalizedRow) -> Event {
     Event::default().event(name).id(id.to_string()).data(serde_json::Value::Object(document).to_string())
 }
 
-fn parsed(text: &str) -> Option<serde_json::Value> {
+/// JSON text of a row.
+pub fn parsed(text: &str) -> Option<serde_json::Value> {
     serde_json::from_str(text).ok()
 }
 
-fn shown(value: &Value) -> serde_json::Value {
+/// The value of a metric.
+pub fn shown(value: &Value) -> serde_json::Value {
     match value {
         Value::F64(number) => json!(number),
         Value::I64(number) => json!(number),

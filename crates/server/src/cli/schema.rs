@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use model::contract::{Language, Verdict};
-use registry::schema::{ReferencedText, Schema};
+use model::contract::Language;
 use registry::{language_from_name, language_name};
 use serde_json::{Value, json};
 
 use super::client::escape;
-use super::output;
 use super::resource::{ListArgs, Members, With};
-use crate::api::schemas::description::describe;
+
+mod check;
 
 /// Registers, lists, shows, deletes and explains schemas.
 #[derive(clap::Args, Debug)]
@@ -23,7 +22,7 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  tidewater schema check pump.avsc
+  tidewater schema check pump.avsc --sample message.json --unit temperature=Cel
   tidewater schema add pump pump.avsc
   tidewater schema add pump pump2.avsc --major
   tidewater schema list --subject pump";
@@ -42,9 +41,9 @@ enum Command {
     /// Deletes a major that no class and no device names.
     #[command(after_help = "Example:\n  tidewater schema delete 5b1c0a52-3f5e-4e0c-9f0e-0c7f7a3f8a10")]
     Delete(One),
-    /// Explains what a schema means for messages. Needs no server.
-    #[command(after_help = "Example:\n  tidewater schema check pump.proto --reference unit.proto=unit.proto")]
-    Check(Check),
+    /// Explains what a schema means for messages, and what would become of a sample. Needs no server.
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Check),
     /// Shows or sets the level by which Confluent's API judges a subject's versions.
     #[command(after_help = "Example:\n  tidewater schema compatibility pump --level FULL_TRANSITIVE")]
     Compatibility(Level),
@@ -84,20 +83,6 @@ struct One {
     schema_id: String,
     #[command(flatten)]
     with: With,
-}
-
-#[derive(clap::Args, Debug)]
-struct Check {
-    file: PathBuf,
-    /// avro, json or protobuf; else what the file's name says (.avsc, .json, .proto).
-    #[arg(long = "type", value_name = "TYPE")]
-    kind: Option<String>,
-    /// A file that this one refers to, after those that it refers to itself. May be given several times.
-    #[arg(long, value_name = "NAME=FILE")]
-    reference: Vec<String>,
-    /// Prints JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -150,35 +135,6 @@ impl Add {
     }
 }
 
-impl Check {
-    fn run(self) -> Result<()> {
-        let language = language(self.kind.as_deref(), &self.file)?;
-        let referenced = |text: &String| {
-            let (name, file) = text.split_once('=').context("a reference is NAME=FILE")?;
-            Ok(ReferencedText { name: name.to_owned(), text: read(Path::new(file))? })
-        };
-        let references = self.reference.iter().map(referenced).collect::<Result<Vec<_>>>()?;
-        let schema = Schema::parse(language, &read(&self.file)?, &references)
-            .map_err(|invalid| anyhow!("{} is no valid schema: {invalid}", self.file.display()))?;
-        let verdict = match schema.contract() {
-            Ok(contract) => Verdict::Usable(contract),
-            Err(unusable) => Verdict::Unusable(unusable.why),
-        };
-        let description = describe(language, &verdict);
-        if self.json {
-            output::json(&description);
-        } else {
-            print(&description);
-        }
-        match verdict {
-            Verdict::Unusable(why) => {
-                bail!("messages cannot be checked by this schema, though it may be registered: {why}")
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 impl Level {
     fn run(self) -> Result<()> {
         let (client, path) = (self.with.client()?, format!("/schema-registry/config/{}", escape(&self.subject)));
@@ -187,27 +143,6 @@ impl Level {
         }
         self.with.show(&client.get(&path, &[("defaultToGlobal", "true")])?);
         Ok(())
-    }
-}
-
-/// A table for each message type.
-fn print(description: &Value) {
-    const COLUMNS: [&str; 9] = ["field", "name", "part", "kind", "unit", "range", "allowed", "default", "required"];
-    for message in description["messages"].as_array().into_iter().flatten() {
-        let name = message["name"].as_str().filter(|name| !name.is_empty()).unwrap_or("the message");
-        let (form, others) = (&message["form"], &message["unknown_fields"]);
-        let (form, others) = (form.as_str().unwrap_or_default(), others.as_str().unwrap_or_default());
-        output::line(format!("{name}: {form}; fields that it does not name: {others}"));
-        let cell = |value: &Value| match value {
-            Value::Null | Value::Bool(false) => String::new(),
-            Value::Bool(true) => "yes".to_owned(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let row = |field: &Value| COLUMNS.iter().map(|column| cell(&field[*column])).collect();
-        let fields = message["fields"].as_array().into_iter().flatten();
-        output::table(&COLUMNS, &fields.map(row).collect::<Vec<_>>());
-        output::line("");
     }
 }
 

@@ -89,3 +89,46 @@ async fn what_is_wrong_is_said() {
     assert_eq!(api.call(&key, "GET", "/v1/schemas/ids/x", None).await.1["code"], "schema-id-malformed");
     assert_eq!(api.call(&key, "GET", "/v1/schemas/ids/9", None).await.1["code"], "schema-unknown");
 }
+
+#[tokio::test]
+async fn a_schema_is_tried_on_a_sample() {
+    let api = Api::new().await;
+    let key = api.acme.clone();
+    let class = json!({"name": "pump", "format": "msgpack", "units": {"x": "Cel"}});
+    assert_eq!(api.call(&key, "POST", "/v1/classes", class).await.0, 201);
+    let text = r#"{"type":"record","name":"R","fields":[{"name":"x","type":"double","unit":"[degF]"}]}"#;
+    let check = async |sample: serde_json::Value| {
+        let body = json!({"type": "avro", "schema": text, "sample": sample});
+        let (status, answer) = api.call(&key, "POST", "/v1/schemas/check", body).await;
+        let reading = &answer["sample"]["readings"][0]["metrics"]["x"];
+        let letter = &answer["sample"]["dead_letters"][0]["reason"];
+        (status, json!([reading["value"], reading["unit"], letter, answer["code"]]))
+    };
+    // The document as it is written, and bytes in a format that is said, or is the class's, or the schema's own.
+    let payload = json!({"x": 212.0});
+    assert_eq!(check(json!({"payload": payload})).await, (200, json!([212.0, "[degF]", null, null])));
+    let sample = json!({"payload": payload, "class": "pump"});
+    assert_eq!(check(sample).await, (200, json!([100.0, "Cel", null, null])));
+    let sample = json!({"payload": payload, "class": {"units": {"x": "Cel"}}});
+    assert_eq!(check(sample).await, (200, json!([100.0, "Cel", null, null])));
+    let sample = json!({"base64": "gaF4y0BqgAAAAAAA", "class": "pump"});
+    assert_eq!(check(sample).await, (200, json!([100.0, "Cel", null, null])));
+    let sample = json!({"base64": "AAAAAACAakA="});
+    assert_eq!(check(sample).await, (200, json!([212.0, "[degF]", null, null])));
+    let sample = json!({"base64": "eA==", "format": "json"});
+    assert_eq!(check(sample).await, (200, json!([null, null, "not-well-formed", null])));
+    let sample = json!({"payload": {"x": "hot"}});
+    assert_eq!(check(sample).await, (200, json!([null, null, "wrong-type", null])));
+    for (sample, status, code) in [
+        (json!({}), 400, "body-invalid"),
+        (json!({"payload": payload, "base64": "eA=="}), 400, "body-invalid"),
+        (json!({"payload": payload, "format": "cbor"}), 400, "body-invalid"),
+        (json!({"base64": "eA==", "format": "xml"}), 400, "body-invalid"),
+        (json!({"base64": "?"}), 400, "body-invalid"),
+        (json!({"payload": payload, "class": "fan"}), 404, "class-unknown"),
+        (json!({"payload": payload, "class": {"unit": {}}}), 400, "body-invalid"),
+        (json!({"payload": payload, "class": {"units": {"x": "kPa"}}}), 400, "invalid-value"),
+    ] {
+        assert_eq!(check(sample.clone()).await, (status, json!([null, null, null, code])), "{sample}");
+    }
+}
