@@ -56,24 +56,26 @@ impl Inner {
     /// Whether the class's schema can be given to devices, and its units become the class's.
     pub(super) async fn check_class_schema(&self, tenant: TenantId, class: &ClassSettings) -> Result<()> {
         let Some(id) = class.schema_id else { return Ok(()) };
-        match self.usable(tenant, id).await? {
-            Some(contract) => check_units_of(&contract, class),
-            None => Ok(()),
-        }
+        check_units_of(&self.usable(tenant, id).await?, class)
     }
 
-    /// The contract of the newest version of a major.
-    async fn usable(&self, tenant: TenantId, schema_id: Uuid) -> Result<Option<Contract>> {
+    /// The contract of the newest version of a major: without one all that its devices sent would be dead letters.
+    async fn usable(&self, tenant: TenantId, schema_id: Uuid) -> Result<Contract> {
         let wrong = |why: String| Error::invalid("schema_id", why);
         let unknown = || wrong(format!("names no schema here ({schema_id}): list them to see which there are"));
         let major = on!(self.backend, db => db.schema_major(tenant, schema_id))?;
         let (subject, _) = major.ok_or_else(unknown)?;
         let places = on!(self.backend, db => db.schema_places(tenant, &subject))?;
         let of_major = places.iter().filter(|place| !place.deleted && place.place.schema_id == schema_id);
-        let newest = of_major.max_by_key(|place| place.place.version).ok_or_else(unknown)?;
+        let newest = of_major.max_by_key(|place| place.place.version).ok_or_else(unknown)?.clone();
         match self.verdict(tenant, newest.id).await? {
-            Verdict::Usable(contract) => Ok(Some(contract)),
-            Verdict::Unusable(_) => Ok(None),
+            Verdict::Usable(contract) => Ok(contract),
+            Verdict::Unusable(why) => {
+                let (subject, version) = (newest.place.subject, newest.place.version);
+                Err(wrong(format!(
+                    "names a schema that messages cannot be checked by (version {version} of `{subject}`): {why}"
+                )))
+            }
             Verdict::Unknown => Err(unknown()),
         }
     }

@@ -43,6 +43,7 @@ on_every_backend! {
     rules::{
         a_class_says_what_becomes_of_messages,
         what_a_class_cannot_mean_is_refused,
+        a_schema_without_a_contract_is_given_to_nobody,
         a_class_goes_before_its_tenant,
         a_profile_has_the_tags_that_the_class_names,
         a_change_says_whether_sessions_end,

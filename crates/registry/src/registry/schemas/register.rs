@@ -16,6 +16,7 @@ use crate::error::SchemaError;
 use crate::resource::schema::{
     Deleted, Judge, NewSchema, SchemaConfig, SchemaMode, SchemaPlace, SchemaText, SchemaVersion, checked_subject,
 };
+use crate::schema::{Difference, Schema, Unusable};
 use crate::{Error, Result};
 
 /// A version of a subject, and whether this registration made it.
@@ -112,7 +113,12 @@ impl Inner {
         let text = on!(self.backend, db => db.schema_text(tenant, newest.id))?;
         let old = self.parsed(tenant, &text).await?;
         let schema: Arc<_> = new.schema.clone();
-        let differences = blocking(move || schema.beyond_additions_to(&old)).await?;
+        let differences = blocking(move || {
+            let mut differences = schema.beyond_additions_to(&old);
+            differences.extend(no_longer_usable(&schema, &old));
+            differences
+        });
+        let differences = differences.await?;
         let (major, version) = (newest.place.major, newest.place.version);
         match judge {
             Judge::Additive { major: true } => Ok(major + 1),
@@ -173,6 +179,13 @@ impl Inner {
         let referrers = on!(self.backend, db => db.schema_referrers(tenant, &new.subject, version))?;
         Ok(referrers.is_empty().then_some(version))
     }
+}
+
+/// Messages are checked by the newest version of a major: with one that has no contract, all of them would be dead letters.
+fn no_longer_usable(now: &Schema, before: &Schema) -> Option<Difference> {
+    let Err(Unusable { why }) = now.contract() else { return None };
+    let detail = format!("messages could no longer be checked by this major: {why}");
+    before.contract().ok().map(|_| Difference { kind: "CONTRACT_LOST", path: String::new(), detail })
 }
 
 fn normalizes(judge: Judge, config: &SchemaConfig) -> bool {

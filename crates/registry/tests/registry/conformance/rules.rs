@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use model::contract::TsUnit;
+use model::contract::{Language, TsUnit};
 use model::rules::{Computed, Quarantine};
 use model::{ClassRules, Profile, UnknownFields};
-use registry::{Change, Registry, TenantRef, TenantRules};
+use registry::{Change, Judge, NewSchema, Registry, TenantRef, TenantRules};
 use serde_json::{Value, json};
 
 use crate::world::{World, failure, new_device, patch};
@@ -86,6 +86,40 @@ pub async fn what_a_class_cannot_mean_is_refused(world: World) {
     let (_, text) =
         failure(registry.update_tenant(&TenantRef::Id(tenant), patch(json!({"units": {"t": "x y"}}))).await);
     assert!(text.starts_with("`units.t` does not fit: `x y` is not a UCUM code"), "{text}");
+}
+
+pub async fn a_schema_without_a_contract_is_given_to_nobody(world: World) {
+    let (registry, tenant) = (&world.registry, world.tenant);
+    let register = async |text: Value, judge| {
+        let new = NewSchema::new(Language::Json, text.to_string());
+        registry.register_schema(tenant, "pump", new, judge).await.map(|made| made.version.place.place)
+    };
+    let one_of = json!({"oneOf": [{"type": "number"}, {"type": "string"}]});
+    let unusable = json!({"type": "object", "properties": {"x": one_of.clone()}});
+    let id = register(unusable, Judge::Additive { major: false }).await.unwrap().schema_id;
+    let why = "`schema_id` names a schema that messages cannot be checked by (version 1 of `pump`): `oneOf` at `#/properties/x` ";
+    let refused = |result: (&'static str, String)| {
+        assert_eq!(result.0, "invalid-value");
+        assert!(result.1.starts_with(why), "{}", result.1);
+    };
+    refused(failure(class(&world, json!({"name": "pump", "schema_id": id})).await));
+    class(&world, json!({"name": "pump"})).await.unwrap();
+    refused(failure(registry.update_class(tenant, "pump", patch(json!({"schema_id": id}))).await));
+    refused(failure(registry.create_device(tenant, new_device(json!({"schema_id": id}))).await));
+    let device = registry.create_device(tenant, new_device(json!({}))).await.unwrap().device.device_id;
+    refused(failure(registry.update_device(tenant, device, patch(json!({"schema_id": id}))).await));
+
+    // Nor does a major lose its contract by what is added to it: over Confluent's API such a version opens the next one.
+    let usable = json!({"type": "object", "properties": {"x": {"type": "number"}}});
+    let two = register(usable.clone(), Judge::Additive { major: true }).await.unwrap();
+    class(&world, json!({"name": "fan", "schema_id": two.schema_id})).await.unwrap();
+    let mut added = usable;
+    added["properties"]["y"] = one_of;
+    let (code, text) = failure(register(added.clone(), Judge::Additive { major: false }).await);
+    assert_eq!(code, "schema-not-additive");
+    assert!(text.contains("messages could no longer be checked by this major: `oneOf` at `#/properties/y`"), "{text}");
+    let three = register(added, Judge::Level { force: true, normalize: false, id: None, version: None }).await.unwrap();
+    assert_eq!((two.major, three.major), (2, 3));
 }
 
 pub async fn a_class_goes_before_its_tenant(world: World) {
