@@ -148,16 +148,31 @@ impl Check {
         }
     }
 
-    /// What a time or a number of a message must be beyond what it is.
+    /// What the time, the number or the flag of a message must be beyond what it is.
     pub fn fit_part(&self, found: &Scalar<'_>) -> Result<(), Misfit> {
         if self.is_free() {
             return Ok(());
         }
-        let Some(number) = found.integer() else { return Ok(()) };
+        match (found, found.integer()) {
+            (_, Some(number)) => self.integer_part(number),
+            (Scalar::Float(number), None) => self.double(*number).map(drop),
+            (Scalar::Text(text), None) => self.check_text(text),
+            (Scalar::Bool(flag), None) => {
+                self.among(|constant| *constant == Constant::Bool(*flag), || flag.to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn integer_part(&self, number: i128) -> Result<(), Misfit> {
         if !(self.low <= number as f64 && number as f64 <= self.high) {
             return Err(self.out_of_range(&number.to_string()));
         }
-        Ok(())
+        match (&self.more, i64::try_from(number)) {
+            (None, _) => Ok(()),
+            (Some(more), Ok(long)) => self.long_constant(more, long),
+            (Some(more), Err(_)) => self.constant(more, number as f64),
+        }
     }
 
     fn takes_numbers(&self) -> bool {

@@ -49,6 +49,11 @@ struct Step {
 }
 
 impl Shapes {
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// Reads the message at `at` if it fits a shape, and returns the position behind it.
     pub fn read(&mut self, bytes: &[u8], at: usize, sink: &mut Sink<'_>) -> Option<usize> {
         let latest = self.list.get(self.latest).filter(|_| sink.takes_shapes())?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::ValueKind;
-use model::contract::{Kind, Part};
+use model::contract::{Kind, Part, TsUnit};
 
 use super::slot::Slot;
 use super::{Shape, Step};
@@ -161,6 +161,9 @@ impl Learner<'_, '_> {
             Part::Seq if check.spans(0.0, PLAIN_BELOW) => Some(Slot::Seq),
             Part::Boot if check.spans(0.0, f64::from(u32::MAX)) => Some(Slot::Boot),
             Part::Ts(_) if check.is_free() => Some(Slot::Ts(described.ts_unit)),
+            Part::Ts(_) if check.more.is_none() && described.ts_unit != TsUnit::Iso8601 => {
+                Some(Slot::TsRanged { unit: described.ts_unit, low: check.low, high: check.high })
+            }
             Part::Buffered if check.is_free() => Some(Slot::Buffered),
             Part::Ts(_) | Part::Seq | Part::Boot | Part::Buffered | Part::Tag => None,
         };

@@ -15,6 +15,12 @@ use crate::json::text::read_plain;
 #[derive(Clone, Debug)]
 pub enum Slot {
     Ts(TsUnit),
+    /// A time whose number, in its unit, is from here to there.
+    TsRanged {
+        unit: TsUnit,
+        low: f64,
+        high: f64,
+    },
     Seq,
     Boot,
     Buffered,
@@ -88,6 +94,10 @@ impl Slot {
                 Some(end)
             }
             Self::Ts(unit) => time(*unit, bytes, at, drafts),
+            Self::TsRanged { unit, low, high } => {
+                let (number, _) = number(bytes, at)?;
+                if *low <= number && number <= *high { time(*unit, bytes, at, drafts) } else { None }
+            }
             Self::Seq => {
                 let (seq, end) = integer(bytes, at)?;
                 drafts.open().seq = Some(seq);

@@ -224,6 +224,45 @@ fn times_by_declaration() {
 }
 
 #[test]
+fn a_part_of_a_message_keeps_to_its_rule() {
+    let with = |part, rule: Rule| {
+        let name = if matches!(part, Part::Ts(_)) { "ts" } else { "seq" };
+        root(false, vec![metric("a", self::rule(Kind::Double)), field(name, part, rule)])
+    };
+    let ts = |unit, low, high| with(Part::Ts(Some(unit)), ranged(low, high, Rule::default()));
+    let from_2 = ts(TsUnit::Milliseconds, 2.0, 1e15);
+    let expect = ["1-0 d0 ts=2 a=1.0", "2-0 out-of-range /ts | found 1, at least 2 and at most 1e15 is allowed"];
+    check(&from_2, &[r#"{"ts":2,"a":1}"#, r#"{"ts":1,"a":1}"#], &expect);
+    let seconds = ts(TsUnit::Seconds, 1.5, 9.25);
+    let expect = ["1-0 d0 ts=1500 a=1.0", "2-0 out-of-range /ts | found 9.5, at least 1.5 and at most 9.25 is allowed"];
+    check(&seconds, &[r#"{"ts":1.5,"a":1}"#, r#"{"ts":9.5,"a":1}"#], &expect);
+    let zulu = Rule { pattern: Some("Z$".to_owned()), ..Rule::default() };
+    let text = r#"{"ts":"1970-01-01T00:00:00+00:00","a":1}"#;
+    let expect = "value-not-allowed /ts | found `1970-01-01T00:00:00+00:00`, which the pattern `Z$` does not match";
+    check_rejected(&with(Part::Ts(Some(TsUnit::Iso8601)), zulu), text, expect);
+    let even = Rule { multiple_of: Some(2.0), ..Rule::default() };
+    let expect = "value-not-allowed /seq | found 3, only multiples of 2 are allowed";
+    check_rejected(&with(Part::Seq, even), r#"{"seq":3,"a":1}"#, expect);
+}
+
+/// Once a range of `ts` kept messages from having a shape: each was read with care.
+#[test]
+fn a_message_whose_time_has_a_range_has_a_shape() {
+    for unit in [TsUnit::Milliseconds, TsUnit::Microseconds, TsUnit::Seconds] {
+        let ts = field("ts", Part::Ts(Some(unit)), ranged(0.0, 1e18, Rule::default()));
+        let mut pipeline = under(root(false, vec![metric("a", rule(Kind::Double)), ts]), ClassRules::default());
+        let message = || (key(0), br#"{"ts":5000,"a":1}"#.to_vec());
+        let mut output = Output::default();
+        // Twice, so that the metric has a column when its shape is learned.
+        for _ in 0..2 {
+            process(&mut pipeline, &batch(RECEIVED, &[], &[message()]), &mut output);
+        }
+        let shapes = pipeline.tables.list.iter().flat_map(|table| &table.lanes).map(|lane| lane.shapes.len());
+        assert_eq!(shapes.sum::<usize>(), 1, "{unit:?}");
+    }
+}
+
+#[test]
 fn tags_of_the_profile_are_added_and_the_messages_own_count() {
     let mut pipeline = under(flat(), ClassRules::default());
     let tags = vec![("line".to_owned(), "L1".to_owned()), ("site".to_owned(), "S\"1".to_owned())];
