@@ -23,6 +23,8 @@ use crate::{Denial, SecretKind};
 
 use answers::Answers;
 
+pub(crate) use answers::Stamp;
+
 /// Bounds how long another process's change goes unnoticed.
 const ANSWER_AGE_MAX: Duration = Duration::from_secs(30);
 /// Devices remembered, twice over: about 80 MiB when full.
@@ -50,7 +52,7 @@ pub struct DeviceAuth {
     /// Active or quarantined: an inactive device is denied.
     pub status: Status,
     /// What its messages need beside the rules of its class.
-    pub profile: Arc<Profile>,
+    pub profile: KnownProfile,
     /// The format of payloads that do not say theirs; `None` is JSON.
     pub format: Option<Format>,
     pub durability: Durability,
@@ -61,6 +63,25 @@ pub struct DeviceAuth {
 impl DeviceAuth {
     pub fn quarantined(&self) -> bool {
         self.status == Status::Quarantined
+    }
+}
+
+/// A device's profile as it was when the registry was asked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KnownProfile {
+    pub profile: Arc<Profile>,
+    pub revision: Revision,
+}
+
+/// Orders what this process knows of one device: what was read after a change is newer than everything that was read
+/// before the change was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Revision(pub u32);
+
+impl Revision {
+    /// It counts round: no answer is kept for half of a round's changes.
+    pub fn is_older_than(self, other: Self) -> bool {
+        (self.0.wrapping_sub(other.0) as i32) < 0
     }
 }
 
@@ -90,6 +111,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// The identity as an answer that was asked for at `stamp`.
+    pub fn known_since(mut self, stamp: Stamp) -> Self {
+        Arc::make_mut(&mut self.auth).profile.revision = stamp.revision();
+        self
+    }
+
     fn verdict(&self) -> Result<Arc<DeviceAuth>, Denial> {
         if self.auth.status == Status::Inactive { Err(Denial::Inactive) } else { Ok(self.auth.clone()) }
     }

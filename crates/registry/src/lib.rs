@@ -18,7 +18,7 @@ pub mod schema;
 mod secret;
 pub mod units;
 
-pub use cache::{Cached, DeviceAuth, KeyAuth};
+pub use cache::{Cached, DeviceAuth, KeyAuth, KnownProfile, Revision};
 pub use change::Change;
 pub use error::{Denial, Error, Resource, Result, SchemaError};
 pub use registry::{Bootstrap, Compatible, Created, NewKey, Registered, Registry, Rotated, TenantRules};

@@ -5,12 +5,11 @@
 //! is there has been dealt with, so that a device that somebody has set active again stays so. The status is changed before
 //! the event is appended, hence a crash between the two does it again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Format, GroupFlags, PayloadKind, Profile, Source};
+use model::{Format, GroupFlags, PayloadKind, Source};
 use pipeline::Flagged;
-use registry::{Durability, Patch, Registry, Status};
+use registry::{Durability, KnownProfile, Patch, Registry, Status};
 use serde_json::json;
 use store::{Budget, EventQuery, Scope, Store};
 use tokio::sync::{mpsc, watch};
@@ -95,7 +94,7 @@ fn event_type(flag: &Flagged) -> &'static str {
     if flag.quarantine { "device-quarantined" } else { "device-flagged" }
 }
 
-fn submission(flag: &Flagged, profile: Arc<Profile>) -> Submission {
+fn submission(flag: &Flagged, profile: KnownProfile) -> Submission {
     let Flagged { messages, rejected, reason, .. } = flag;
     let why = format!("{rejected} of {messages} messages were rejected, the last one because: {}", reason.sentence());
     let data = json!({"messages": messages, "rejected": rejected, "reason": reason.code(), "why": why});

@@ -10,12 +10,21 @@ use std::time::Duration;
 
 use model::{Clock, IdHash, IdMap};
 
+use super::Revision;
+
 /// A change of one key costs the reads in flight of one in this many their place in the cache, no more.
 const STRIPES: usize = 64;
 
 /// The state of a key's stripe before a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp(u64);
+
+impl Stamp {
+    /// Changes are counted once they are durable and before they are announced, so this many are in what is read now.
+    pub fn revision(self) -> Revision {
+        Revision(self.0 as u32)
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Answers<K, V> {

@@ -10,7 +10,7 @@ use model::{DeviceId, IdMap, TenantId};
 
 use super::Registry;
 use crate::backend::on;
-use crate::cache::{Cached, DeviceAuth, Identity, KeyAuth, of_tenant};
+use crate::cache::{Cached, DeviceAuth, Identity, KeyAuth, Stamp, of_tenant};
 use crate::secret::{Digest, SecretKind};
 use crate::{Denial, Error, Result};
 
@@ -81,7 +81,10 @@ impl Registry {
                 let found = on!(self.0.backend, db => db.identities(&ids))?;
                 let mut found: IdMap<_, _> =
                     found.into_iter().map(|identity| (identity.auth.device, identity)).collect();
-                changed.extend(cache.put_all(asked.iter().map(|(id, stamp)| (*id, found.remove(id), *stamp))));
+                let answer = |(id, stamp): &(DeviceId, Stamp)| {
+                    (*id, found.remove(id).map(|identity| identity.known_since(*stamp)), *stamp)
+                };
+                changed.extend(cache.put_all(asked.iter().map(answer)));
             }
             if changed.is_empty() {
                 break;
@@ -97,7 +100,7 @@ impl Registry {
             return Ok(identity);
         }
         let stamp = devices.stamp(&device);
-        let identity = on!(self.0.backend, db => db.identity(device))?;
+        let identity = on!(self.0.backend, db => db.identity(device))?.map(|identity| identity.known_since(stamp));
         devices.put(device, identity.clone(), stamp);
         Ok(identity)
     }

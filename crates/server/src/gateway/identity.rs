@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use model::{DeviceId, Format, GroupFlags, PayloadKind, Profile, SessionKey, Source, TenantId};
-use registry::{Cached, DeviceAuth, Durability, KeyAuth, Registry, Right};
+use model::{DeviceId, Format, GroupFlags, PayloadKind, SessionKey, Source, TenantId};
+use registry::{Cached, DeviceAuth, Durability, KeyAuth, KnownProfile, Registry, Right};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::topic::Target;
@@ -43,7 +43,7 @@ pub enum Verdict {
 pub struct Admitted {
     pub source: Source,
     /// What the device has beside its class.
-    pub profile: Arc<Profile>,
+    pub profile: KnownProfile,
     pub kind: PayloadKind,
     /// What a payload without a content type is in.
     pub format: Format,
@@ -142,7 +142,7 @@ impl Identity {
             }
             (_, Target::Free(topic)) => Verdict::Accept(Admitted {
                 source: Source::Topic { tenant: self.tenant(), topic: topic.into() },
-                profile: Arc::default(),
+                profile: KnownProfile::default(),
                 kind: PayloadKind::Free,
                 format: Format::Json,
                 flags: GroupFlags::default(),

@@ -15,8 +15,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use model::{DeviceId, ErrorKind, Format, GroupFlags, PayloadKind, Profile, Source, TenantId};
-use registry::{DeviceAuth, Durability};
+use model::{DeviceId, ErrorKind, Format, GroupFlags, PayloadKind, Source, TenantId};
+use registry::{DeviceAuth, Durability, KnownProfile};
 use serde_json::{Value, json};
 
 use crate::http::auth::device_id;
@@ -129,7 +129,7 @@ async fn submit(app: &App, submissions: Vec<Submission>, devices: &[DeviceId]) -
 /// What all payloads of one device have in common.
 struct Sender {
     source: Source,
-    profile: Arc<Profile>,
+    profile: KnownProfile,
     flags: GroupFlags,
     durability: Durability,
 }

@@ -2,11 +2,13 @@
 //!
 //! Shared by every gateway loop and HTTP. It is asked when a connection binds a topic, never per message. The log is
 //! where a binding lives (`Control::BindDevices`); this table is rebuilt from snapshot and log at start, before anything is
-//! accepted. A device takes 24 bytes, and about 7 in the hash table, which holds indices alone; what it shares with others is
+//! accepted. A device takes 28 bytes, and about 7 in the hash table, which holds indices alone; what it shares with others is
 //! in its *cohort*: the class and the profile.
 //!
 //! Profiles are not rebuilt: who is about to use an index says the profile that holds, and whatever was in force before the
-//! start, the first batch that uses an index binds it again.
+//! start, the first batch that uses an index binds it again. What somebody learnt before a change never replaces what was
+//! learnt after it ([`registry::Revision`]), however long it was under way: it would stay, because a connection does not
+//! ask again for a topic that it has bound.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -15,6 +17,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashTable;
 use model::{Control, DeviceId, DeviceIndex, IdHash, Profile, Source, TenantId, limits};
+use registry::{KnownProfile, Revision};
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +35,8 @@ struct Bindings {
     by_entry: HashTable<DeviceIndex>,
     /// By index.
     entries: Vec<Entry>,
+    /// By index: how new the profile is.
+    revisions: Vec<Revision>,
     classes: Vec<(TenantId, Arc<str>)>,
     class_numbers: HashMap<(TenantId, Arc<str>), u32>,
     cohorts: Vec<Cohort>,
@@ -74,19 +79,19 @@ struct Cohort {
 pub struct TableFull;
 
 impl DeviceTable {
-    /// The index that stands for `source`; a new one if it has none yet. From now on its device has this profile; a free topic
-    /// has none.
-    pub fn index_of(&self, source: &Source, profile: &Arc<Profile>) -> Result<DeviceIndex, TableFull> {
+    /// The index that stands for `source`; a new one if it has none yet. From now on its device has this profile, unless it
+    /// has one that is known to be newer; a free topic has none.
+    pub fn index_of(&self, source: &Source, known: &KnownProfile) -> Result<DeviceIndex, TableFull> {
         let bindings = self.read();
         if let Some(index) = bindings.find(source)
-            && bindings.has_profile(index, profile)
+            && bindings.has_nothing_of(index, known)
         {
             return Ok(index);
         }
         drop(bindings);
         let mut bindings = self.write();
         if let Some(index) = bindings.find(source) {
-            if bindings.set_profile(index, profile) {
+            if bindings.learn(index, known) {
                 bindings.changed.push(index);
                 self.changed.store(true, Ordering::Release);
             }
@@ -96,7 +101,7 @@ impl DeviceTable {
         if index >= limits::DEVICE_INDICES_MAX {
             return Err(TableFull);
         }
-        bindings.bind(DeviceIndex(index), source, profile);
+        bindings.bind(DeviceIndex(index), source, known);
         Ok(DeviceIndex(index))
     }
 
@@ -123,7 +128,7 @@ impl DeviceTable {
 
     /// Takes over bindings that snapshot or log have.
     pub fn restore(&self, bindings: impl IntoIterator<Item = (DeviceIndex, Source)>) {
-        let (mut table, usual) = (self.write(), Arc::default());
+        let (mut table, usual) = (self.write(), KnownProfile::default());
         let bindings = bindings.into_iter();
         table.reserve(bindings.size_hint().1.unwrap_or(0));
         for (index, source) in bindings {
@@ -145,6 +150,7 @@ impl DeviceTable {
 impl Bindings {
     fn reserve(&mut self, more: usize) {
         self.entries.reserve(more);
+        self.revisions.reserve(more);
         let Self { entries, cohorts, hash, by_entry, .. } = self;
         by_entry.reserve(more, |index| hash_of(hash, cohorts, &entries[index.as_usize()]));
     }
@@ -181,6 +187,12 @@ impl Bindings {
         self.class_numbers.get(&(tenant, class.clone())).copied()
     }
 
+    /// Whether there is nothing to learn about the index's device from this.
+    fn has_nothing_of(&self, index: DeviceIndex, known: &KnownProfile) -> bool {
+        let revision = self.revisions[index.as_usize()];
+        known.revision.is_older_than(revision) || known.revision == revision && self.has_profile(index, &known.profile)
+    }
+
     fn has_profile(&self, index: DeviceIndex, profile: &Arc<Profile>) -> bool {
         match &self.entries[index.as_usize()] {
             Entry::Device { cohort, .. } => {
@@ -189,6 +201,16 @@ impl Bindings {
             }
             Entry::Unbound | Entry::Topic(_) => true,
         }
+    }
+
+    /// Takes note of what is known, unless something newer is; whether the profile is another one than before.
+    fn learn(&mut self, index: DeviceIndex, known: &KnownProfile) -> bool {
+        let revision = &mut self.revisions[index.as_usize()];
+        if known.revision.is_older_than(*revision) {
+            return false;
+        }
+        *revision = known.revision;
+        self.set_profile(index, &known.profile)
     }
 
     /// Whether the profile is another one than before.
@@ -243,7 +265,7 @@ impl Bindings {
     }
 
     /// Makes an index stand for a source that no index stands for.
-    fn bind(&mut self, index: DeviceIndex, source: &Source, profile: &Arc<Profile>) {
+    fn bind(&mut self, index: DeviceIndex, source: &Source, known: &KnownProfile) {
         let entry = match source {
             Source::Device { tenant, device, class } => {
                 let number = self.class_number(*tenant, class).unwrap_or_else(|| {
@@ -252,13 +274,15 @@ impl Bindings {
                     self.classes.push((*tenant, class.clone()));
                     number
                 });
-                Entry::Device { device: *device, cohort: self.cohort(number, profile) }
+                Entry::Device { device: *device, cohort: self.cohort(number, &known.profile) }
             }
             Source::Topic { .. } => Entry::Topic(Box::new(source.clone())),
         };
         if self.entries.len() <= index.as_usize() {
             self.entries.resize(index.as_usize() + 1, Entry::Unbound);
+            self.revisions.resize(index.as_usize() + 1, Revision::default());
         }
+        self.revisions[index.as_usize()] = known.revision;
         let Self { entries, cohorts, hash, by_entry, .. } = self;
         let hash_value = hash_of(hash, cohorts, &entry);
         entries[index.as_usize()] = entry;

@@ -8,8 +8,8 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Profile, Replay, Source, limits};
-use registry::Durability;
+use model::{Clock, ErrorKind, Format, GroupFlags, GroupKey, PayloadKind, Replay, Source, limits};
+use registry::{Durability, KnownProfile};
 use tokio::sync::{mpsc, oneshot};
 
 use super::appender::{Appender, NotAppended};
@@ -27,7 +27,7 @@ const IDLE_WAIT: Duration = Duration::from_millis(200);
 pub struct Submission {
     pub source: Source,
     /// What the device has beside its class; of no account for a free topic.
-    pub profile: Arc<Profile>,
+    pub profile: KnownProfile,
     pub kind: PayloadKind,
     pub format: Format,
     pub flags: GroupFlags,

@@ -2,6 +2,8 @@ use model::{Clock, DeviceIndex, Reason};
 use registry::NewDevice;
 use store::Event;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::line::Line;
 

@@ -23,5 +23,6 @@ mod publish;
 mod quota;
 mod refusal;
 mod revocation;
+mod rules;
 mod sessions;
 mod vectors;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Sqlite, damaged, id, json, optional_id};
 use crate::Result;
-use crate::cache::{DeviceAuth, Identity};
+use crate::cache::{DeviceAuth, Identity, KnownProfile, Revision};
 use crate::error::Resource;
 use crate::resource::class::ClassSettings;
 use crate::resource::device::Status;
@@ -160,7 +160,8 @@ impl UsedClass {
             device,
             class: self.name.clone(),
             status,
-            profile,
+            // Who reads it knows when it was read.
+            profile: KnownProfile { profile, revision: Revision::default() },
             format: class.format,
             durability: class.durability,
             free_topics: class.free_topics,

@@ -24,7 +24,7 @@ pub async fn a_device_has_every_field(world: World) {
     assert_eq!(serde_json::to_value(&read).unwrap(), shown);
     let auth = world.registry.authenticate_device(read.device_id, made.token.unwrap().expose()).await.unwrap();
     assert_eq!((auth.tenant, auth.device, &*auth.class), (world.tenant, read.device_id, "pump"));
-    assert_eq!(*auth.profile, Profile { schema_id: Some(schema), tags: vec![] });
+    assert_eq!(*auth.profile.profile, Profile { schema_id: Some(schema), tags: vec![] });
     let unknown = json!({"schema_id": ID});
     for wrong in [json!({"device_class": "a/b"}), json!({"metadata": {"x": "y".repeat(20_000)}}), unknown] {
         assert_eq!(code(world.registry.create_device(world.tenant, new_device(wrong)).await), "invalid-value");

@@ -151,8 +151,14 @@ pub async fn a_profile_has_the_tags_that_the_class_names(world: World) {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec(),
     };
-    let profile =
-        async |registry: &Registry| registry.authenticate_device(device, token.expose()).await.unwrap().profile.clone();
+    // After each change it is newer than before.
+    let mut last = None;
+    let mut profile = async |registry: &Registry| {
+        let auth = registry.authenticate_device(device, token.expose()).await.unwrap();
+        let before = last.replace(auth.profile.revision);
+        assert!(before.is_none_or(|before| before.is_older_than(auth.profile.revision)));
+        auth.profile.profile.clone()
+    };
     assert_eq!(*profile(registry).await, expected("north", "eu"));
     registry.update_device(tenant, device, patch(json!({"metadata": {"site": "south"}}))).await.unwrap();
     assert_eq!(*profile(registry).await, expected("south", "eu"));
@@ -163,9 +169,9 @@ pub async fn a_profile_has_the_tags_that_the_class_names(world: World) {
     registry.update_class(tenant, "pump", patch(json!({"format": "cbor"}))).await.unwrap();
     registry.learn(&[device, other.device.device_id]).await.unwrap();
     let registry::Cached::Hit(learnt) = registry.cached_device_of(tenant, device) else { panic!("it was learnt") };
-    assert_eq!(*learnt.profile, expected("south", "us"));
+    assert_eq!(*learnt.profile.profile, expected("south", "us"));
     let other = registry.device_of(tenant, other.device.device_id).await.unwrap();
-    assert_eq!(*other.profile, Profile::default());
+    assert_eq!(*other.profile.profile, Profile::default());
     registry.update_class(tenant, "pump", patch(json!({"tags": null}))).await.unwrap();
     assert_eq!(*profile(registry).await, Profile::default());
 }

@@ -9,7 +9,7 @@ fn appender() -> (Appender<u32>, GroupKey) {
     let journal = Journal::memory(JournalConfig::new(""), clock.clone());
     let devices = Arc::new(DeviceTable::default());
     let source = Source::Topic { tenant: TenantId::from_bytes([1; 16]), topic: "t".into() };
-    let device: DeviceIndex = devices.index_of(&source, &Arc::default()).expect("room");
+    let device: DeviceIndex = devices.index_of(&source, &Default::default()).expect("room");
     let raw = RawLog::new(journal.log(Topic::Raw, Partition(0)).expect("opens"), devices);
     let key = GroupKey { device, kind: PayloadKind::Data, format: Format::Json, flags: GroupFlags::default() };
     (Appender::new(Arc::new(raw), clock, |_| {}), key)

@@ -2,8 +2,8 @@ use model::TenantId;
 
 use super::*;
 
-fn none() -> Arc<Profile> {
-    Arc::default()
+fn none() -> KnownProfile {
+    KnownProfile::default()
 }
 
 fn topic(name: &str) -> Source {
@@ -49,8 +49,9 @@ fn device(number: u8) -> Source {
     Source::Device { tenant, device, class: "pump".into() }
 }
 
-fn site(name: &str) -> Arc<Profile> {
-    Arc::new(Profile { schema_id: None, tags: vec![("site".to_owned(), name.to_owned())] })
+fn site(name: &str) -> KnownProfile {
+    let profile = Arc::new(Profile { schema_id: None, tags: vec![("site".to_owned(), name.to_owned())] });
+    KnownProfile { profile, ..KnownProfile::default() }
 }
 
 #[test]
@@ -65,8 +66,36 @@ fn an_index_keeps_its_device_when_the_profile_changes() {
     assert_eq!(table.index_of(&device(1), &site("north")), Ok(index));
     assert_eq!(table.take_changed(), [], "an equal profile is the same");
     let [Control::BindDevices { profile, devices, .. }] = &table.bindings(&[index])[..] else { panic!("one record") };
-    assert_eq!((profile, devices.len()), (&site("north"), 1));
+    assert_eq!((profile, devices.len()), (&site("north").profile, 1));
     assert_eq!(table.find(&device(1)), Some(index));
+}
+
+/// A profile was set back for good by who had asked for it before the change and came with it behind the change's answer.
+#[test]
+fn what_was_learnt_before_a_change_does_not_replace_what_was_learnt_after_it() {
+    let table = DeviceTable::default();
+    let at = |revision, name: &str| KnownProfile { revision: Revision(revision), ..site(name) };
+    let learn = |known: KnownProfile| {
+        let index = table.index_of(&device(1), &known).unwrap();
+        let [Control::BindDevices { profile, .. }] = &table.bindings(&[index])[..] else { panic!("one record") };
+        profile.tags[0].1.clone()
+    };
+    assert_eq!(learn(at(1, "north")), "north");
+    assert_eq!(learn(at(2, "south")), "south");
+    assert_eq!(table.take_changed().len(), 1);
+    assert_eq!(learn(at(1, "north")), "south", "it was under way while the device moved");
+    assert_eq!(table.take_changed(), []);
+    // What a change left as it was, or took back, counts as well.
+    assert_eq!(learn(at(4, "south")), "south");
+    assert_eq!(learn(at(3, "north")), "south");
+    assert_eq!(learn(at(5, "north")), "north");
+    // Another process's change is seen when an answer has aged, without a change in this one.
+    assert_eq!(learn(at(5, "east")), "east");
+    // The count goes round.
+    assert_eq!(learn(at(u32::MAX / 2, "west")), "west");
+    assert_eq!(learn(at(u32::MAX - 3, "north")), "north");
+    assert_eq!(learn(at(3, "south")), "south");
+    assert_eq!(learn(at(u32::MAX - 3, "north")), "south");
 }
 
 #[test]

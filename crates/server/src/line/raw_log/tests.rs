@@ -35,7 +35,7 @@ fn an_index_is_bound_once_where_it_is_first_used() {
     let raw = raw();
     for name in ["a", "b", "c"] {
         let source = Source::Topic { tenant: TenantId::from_bytes([1; 16]), topic: name.into() };
-        raw.devices().index_of(&source, &Arc::default()).expect("room");
+        raw.devices().index_of(&source, &Default::default()).expect("room");
     }
     assert_eq!(raw.append(batch(&[0, 1, 0])).expect("appends"), 0..3);
     assert_eq!(raw.append(batch(&[1, 2])).expect("appends"), 3..5);
@@ -54,11 +54,12 @@ fn another_profile_is_bound_by_the_batch_that_uses_it_next() {
         class: "pump".into(),
     };
     for number in 0..2 {
-        raw.devices().index_of(&source(number), &Arc::default()).expect("room");
+        raw.devices().index_of(&source(number), &Default::default()).expect("room");
     }
     raw.append(batch(&[0, 1])).expect("appends");
     let profile = Arc::new(model::Profile { schema_id: None, tags: vec![("site".to_owned(), "north".to_owned())] });
-    raw.devices().index_of(&source(1), &profile).expect("room");
+    let known = registry::KnownProfile { profile, ..Default::default() };
+    raw.devices().index_of(&source(1), &known).expect("room");
     raw.append(batch(&[0])).expect("appends");
     raw.append(batch(&[0, 1])).expect("appends");
     raw.append(batch(&[0, 1])).expect("appends");
