@@ -124,7 +124,7 @@ impl BatchPool {
         let mut buf = returned.unwrap_or_else(|| Blocks::with_capacity(limits::BATCH_BUFFER_BYTES));
         buf.clear();
         buf.extend(&[0; GROUPS]);
-        BatchBuilder { buf, group: None, payloads: 0, controls: Vec::new(), pool: Arc::downgrade(&self.0) }
+        BatchBuilder { buf, group: None, groups: 0, payloads: 0, controls: Vec::new(), pool: Arc::downgrade(&self.0) }
     }
 }
 
@@ -133,6 +133,7 @@ impl BatchPool {
 pub struct BatchBuilder {
     buf: Blocks,
     group: Option<OpenGroup>,
+    groups: usize,
     payloads: u32,
     controls: Vec<u8>,
     pool: Weak<Mutex<Vec<Blocks>>>,
@@ -169,6 +170,7 @@ impl BatchBuilder {
         self.buf.extend(&[key.kind as u8, key.format as u8, key.flags.0, 0]);
         self.buf.extend(&[0; 8]);
         self.group = Some(OpenGroup { key, at, first: self.payloads });
+        self.groups += 1;
     }
 
     fn close_group(&mut self) {
@@ -190,6 +192,11 @@ impl BatchBuilder {
     /// Payloads so far.
     pub fn payloads(&self) -> u32 {
         self.payloads
+    }
+
+    /// Groups so far: at least as many as there are devices and topics.
+    pub fn groups(&self) -> usize {
+        self.groups
     }
 
     /// Bytes that the batch takes so far, frame header included.

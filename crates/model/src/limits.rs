@@ -44,6 +44,9 @@ pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// A batch stops growing here. It is what one commit writes when the disk is slow: 2 MiB keep it efficient, and eight
 /// commits in flight stay small in memory.
 pub const BATCH_BYTES_MAX: usize = 2 << 20;
+/// Bindings that are added to one batch: those of tens of thousands of devices with usual tags, and of hundreds with the
+/// longest. A batch, its bindings, and those again if it opens a segment, stay far below a segment.
+pub const BATCH_BINDING_BYTES_MAX: usize = 8 << 20;
 /// While a commit slot is free, a batch is committed once it has this size: larger ones add latency and gain nothing.
 pub const BATCH_COMMIT_BYTES: usize = 32 << 10;
 /// Memory that a batch's buffer begins with: a commit of that size and what one more read of a socket adds to it. One

@@ -49,6 +49,15 @@ impl Control {
         }
     }
 
+    /// At most the bytes that binding one device or topic by itself takes.
+    pub fn binding_bytes(source: &Source, profile: &Profile) -> usize {
+        const HEAD: usize = 1 + 4 + 16 + 4 + 4;
+        match source {
+            Source::Device { class, .. } => HEAD + class.len() + json(profile).len() + DEVICE_BYTES,
+            Source::Topic { topic, .. } => HEAD + topic.len(),
+        }
+    }
+
     /// The indices that the record binds, and what each stands for.
     pub fn bindings(&self) -> impl Iterator<Item = (DeviceIndex, Source)> + '_ {
         let devices = match self {

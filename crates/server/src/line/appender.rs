@@ -84,7 +84,7 @@ impl<A> Appender<A> {
 
     /// Whether the open batch takes one more payload of `len` bytes. If not, commit first or wait for a slot.
     pub fn has_room(&self, len: usize) -> bool {
-        self.open.has_room(len)
+        self.open.has_room(len) && self.open.groups() < self.raw.devices().indices_per_batch()
     }
 
     /// Adds a payload to the open batch.

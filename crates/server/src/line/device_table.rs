@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashTable;
@@ -23,11 +23,23 @@ use registry::{KnownProfile, Revision};
 mod tests;
 
 /// The bindings in use. An index is never reused and never changes its device.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DeviceTable {
     bindings: RwLock<Bindings>,
     /// Whether [`Bindings::changed`] has any: asked for each batch.
     changed: AtomicBool,
+    /// See [`DeviceTable::indices_per_batch`].
+    indices_per_batch: AtomicUsize,
+}
+
+impl Default for DeviceTable {
+    fn default() -> Self {
+        Self {
+            bindings: RwLock::default(),
+            changed: AtomicBool::new(false),
+            indices_per_batch: AtomicUsize::new(usize::MAX),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +101,7 @@ impl DeviceTable {
             return Ok(index);
         }
         drop(bindings);
+        self.measure(source, &known.profile);
         let mut bindings = self.write();
         if let Some(index) = bindings.find(source) {
             if bindings.learn(index, known) {
@@ -103,6 +116,17 @@ impl DeviceTable {
         }
         bindings.bind(DeviceIndex(index), source, known);
         Ok(DeviceIndex(index))
+    }
+
+    /// How many of these indices one batch may use, so that what binds them stays within [`limits::BATCH_BINDING_BYTES_MAX`].
+    pub fn indices_per_batch(&self) -> usize {
+        self.indices_per_batch.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of what binding the index will take, before somebody uses it.
+    fn measure(&self, source: &Source, profile: &Profile) {
+        let fit = limits::BATCH_BINDING_BYTES_MAX / Control::binding_bytes(source, profile);
+        self.indices_per_batch.fetch_min(fit.max(1), Ordering::Relaxed);
     }
 
     /// The index that stands for `source`, if one does.
@@ -133,6 +157,9 @@ impl DeviceTable {
         table.reserve(bindings.size_hint().1.unwrap_or(0));
         for (index, source) in bindings {
             if table.find(&source) != Some(index) {
+                if matches!(source, Source::Topic { .. }) {
+                    self.measure(&source, &usual.profile);
+                }
                 table.bind(index, &source, &usual);
             }
         }

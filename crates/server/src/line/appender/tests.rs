@@ -35,6 +35,40 @@ fn an_ack_leaves_only_behind_its_batch_and_in_order() {
     assert!(appender.is_settled());
 }
 
+/// While the disk is slow a batch takes what comes, and every device in it may have to be bound: with the longest tags that
+/// was more than a segment holds, and the log could not take it.
+#[test]
+fn a_batch_has_no_more_devices_than_can_be_bound_with_it() {
+    const DEVICES: u32 = 3000;
+    let (mut appender, key) = appender();
+    let class: Arc<str> = "pump".into();
+    for number in 0..DEVICES {
+        let value = format!("{number:0width$}", width = limits::TAG_BYTES_MAX);
+        let name = |tag: usize| format!("{tag:0width$}", width = limits::TAG_BYTES_MAX);
+        let tags = (0..limits::TAGS_PER_MESSAGE_MAX).map(|tag| (name(tag), value.clone())).collect();
+        let profile = Arc::new(model::Profile { schema_id: None, tags });
+        let device = model::DeviceId::from_bytes(u128::from(number).to_be_bytes());
+        let source = Source::Device { tenant: TenantId::from_bytes([1; 16]), device, class: class.clone() };
+        let known = registry::KnownProfile { profile, ..Default::default() };
+        let device = appender.raw().devices().index_of(&source, &known).expect("room");
+        if !appender.has_room(2) {
+            appender.commit().expect("commits");
+        }
+        appender.push(GroupKey { device, ..key }, b"{}");
+        appender.ack(number, Durability::Persisted);
+    }
+    appender.commit().expect("commits");
+    assert_eq!(released(&mut appender), (0..DEVICES).collect::<Vec<_>>());
+    let frames = appender.raw().log().read(0, usize::MAX).expect("reads");
+    let most = frames.iter().map(|frame| frame.batch.frame().len()).max().expect("there are some");
+    assert!(frames.len() > 1 && most <= limits::BATCH_BINDING_BYTES_MAX + limits::BATCH_BYTES_MAX, "{most} bytes");
+    let bound = frames.iter().flat_map(|frame| {
+        let view = model::BatchView::parse(frame.batch.body()).expect("parses");
+        view.controls().map(|control| control.expect("decodes").bindings().count()).collect::<Vec<_>>()
+    });
+    assert_eq!(bound.sum::<usize>(), DEVICES as usize);
+}
+
 #[test]
 fn a_batch_is_due_by_idleness_size_or_age() {
     let (mut appender, key) = appender();
