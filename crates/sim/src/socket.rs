@@ -29,6 +29,8 @@ pub struct Socket {
     written: usize,
     /// The front of a packet whose rest has not arrived.
     partial: Vec<u8>,
+    /// The peer has closed: what it sent before is still to be read, and no further event will come.
+    peer_closed: bool,
 }
 
 impl Socket {
@@ -41,7 +43,12 @@ impl Socket {
     pub fn adopt(mut stream: TcpStream, registry: &Registry, token: Token) -> Result<Self> {
         stream.set_nodelay(true)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { stream, pending: Vec::new(), written: 0, partial: Vec::new() })
+        Ok(Self { stream, pending: Vec::new(), written: 0, partial: Vec::new(), peer_closed: false })
+    }
+
+    /// An event said that the peer has closed: from now on a read is followed by another one until the end is read.
+    pub fn note_peer_closed(&mut self) {
+        self.peer_closed = true;
     }
 
     /// Whether everything given to [`Socket::write`] is with the kernel.
@@ -109,7 +116,7 @@ impl Socket {
         }
         self.partial.clear();
         self.partial.extend_from_slice(&buffer[used..filled]);
-        // A short read of a stream has emptied it (epoll(7), questions and answers, 9).
-        Ok(if filled == buffer.len() { ReadEnd::More } else { ReadEnd::Drained })
+        // A short read of a stream has emptied it (epoll(7), questions and answers, 9), unless its end follows.
+        Ok(if filled == buffer.len() || self.peer_closed { ReadEnd::More } else { ReadEnd::Drained })
     }
 }

@@ -201,6 +201,11 @@ impl<'a> Worker<'a> {
         self.drained = events.iter().count() < events.capacity();
         for event in events.iter() {
             let place = event.token().0;
+            if event.is_read_closed()
+                && let Some(socket) = self.connections[place].phase.socket()
+            {
+                socket.note_peer_closed();
+            }
             self.step(place, now, event.is_readable() || event.is_error(), event.is_writable())?;
         }
         for place in std::mem::take(&mut self.again) {
