@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::blocks::BLOCK_BYTES;
 use model::{ErrorKind, limits};
 use toml::de::DeTable;
 
@@ -89,6 +90,9 @@ section! {
         retention: Duration = limits::RETENTION_AGE,
         /// Size up to which they are kept, whichever is less.
         retention_bytes: Size = Size(limits::RETENTION_BYTES),
+        /// Size of a segment file of the log; some six of them are in use at once. Smaller ones suit a small volume: what is
+        /// in memory only is sealed whenever four are full.
+        segment_bytes: Size = Size(limits::SEGMENT_BYTES),
         /// Age up to which dead letters are kept.
         dead_letter_retention: Duration = limits::DEAD_LETTER_AGE,
         /// Size up to which they are kept, whichever is less.
@@ -140,6 +144,12 @@ section! {
 const PACKET_BYTES_LEAST: u64 = 1 << 10;
 /// The journal takes a few of them at a time, and an HTTP body is no larger either.
 const PACKET_BYTES_MOST: u64 = 8 << 20;
+
+/// The largest batch, and the largest packet on top of it, fit a segment.
+const SEGMENT_BYTES_LEAST: u64 = 4 << 20;
+const PACKETS_PER_SEGMENT: u64 = 4;
+/// A file that is read whole when it is checked.
+const SEGMENT_BYTES_MOST: u64 = 1 << 30;
 
 fn any_address(port: u16) -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], port))
@@ -251,6 +261,11 @@ impl Config {
         reader.require("mqtt", "receive_maximum", *receive_maximum > 0, "at least 1 (MQTT 5, 3.2.2.3.3)");
         let sizes = PACKET_BYTES_LEAST..=PACKET_BYTES_MOST;
         reader.require("mqtt", "packet_bytes_max", sizes.contains(&packet_bytes_max.0), "from 1KiB to 8MiB");
+        let segment = config.journal.segment_bytes.0;
+        let sizes = SEGMENT_BYTES_LEAST.max(PACKETS_PER_SEGMENT * packet_bytes_max.0)..=SEGMENT_BYTES_MOST;
+        let aligned = segment.is_multiple_of(BLOCK_BYTES as u64);
+        let expected = "from 4MiB to 1GiB in steps of 4KiB, and at least four times `mqtt.packet_bytes_max`";
+        reader.require("journal", "segment_bytes", aligned && sizes.contains(&segment), expected);
         let mut mistakes = reader.finish();
         if !errors.is_empty() {
             // What a recovering parser makes of a broken file is a guess: only the syntax is reported.

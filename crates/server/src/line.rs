@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use journal::{Journal, Log, Topic};
-use model::{Clock, Disk, Partition};
+use model::{Clock, Disk, Partition, limits};
 use pipeline::Flagged;
 use store::Store;
 use tokio::sync::mpsc;
@@ -47,6 +47,9 @@ use trial::{Trials, trials};
 /// The partition that everything is in. A second log costs each commit latency and buys nothing up to four cores; where
 /// there are more, this becomes a function of the device id.
 pub const PARTITION: Partition = Partition(0);
+
+/// Full segments behind rows that are in memory only, at which everything is sealed.
+const SEGMENTS_PER_BARRIER: u64 = limits::REPLAY_BYTES_MAX / limits::SEGMENT_BYTES;
 
 /// What a line is made of.
 pub struct LineParts {
@@ -110,6 +113,7 @@ impl Line {
         let raw = journal.log(Topic::Raw, PARTITION)?;
         let dead_letters = journal.log(Topic::DeadLetter, PARTITION)?;
         let age_max = journal.config().dead_letter_age;
+        let replay_bytes_max = limits::REPLAY_BYTES_MAX.min(SEGMENTS_PER_BARRIER * journal.config().segment_bytes);
         let (ledger, ledger_thread) = Ledger::start(dead_letters.clone(), clock.clone(), age_max)?;
         let normalized = Arc::new(NormalizedTopic::new(journal.log(Topic::Normalized, PARTITION)?));
         let snapshots = Arc::new(Snapshots::open(disk.clone(), &snapshots, PARTITION)?);
@@ -129,6 +133,7 @@ impl Line {
             overload: overload.clone(),
             metrics,
             clock: clock.clone(),
+            replay_bytes_max,
             // A directory that cannot be asked is not a full one: the next write tells.
             free_bytes: Box::new(move || disk.free_bytes(&dir).unwrap_or(u64::MAX)),
         })?;

@@ -220,6 +220,7 @@ fn open_journal(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clo
         JournalUrl::Memory => data.journal(),
     };
     let journal_config = JournalConfig {
+        segment_bytes: config.journal.segment_bytes.0,
         retention_age: config.journal.retention,
         retention_bytes: config.journal.retention_bytes.0,
         dead_letter_age: config.journal.dead_letter_retention,

@@ -58,6 +58,13 @@ fn numbers_have_their_bounds() {
         "2: `mqtt.packet_bytes_max` must be from 1KiB to 8MiB.",
     ];
     assert_eq!(mistakes("mqtt.receive_maximum = 0\nmqtt.packet_bytes_max = \"1GiB\""), expect);
+    let expect = "1: `journal.segment_bytes` must be from 4MiB to 1GiB in steps of 4KiB, and at least four times \
+                  `mqtt.packet_bytes_max`.";
+    for wrong in ["\"1MiB\"", "\"2GiB\"", "5000001"] {
+        assert_eq!(mistakes(&format!("journal.segment_bytes = {wrong}")), [expect]);
+    }
+    assert_eq!(mistakes("journal.segment_bytes = \"8MiB\"\nmqtt.packet_bytes_max = \"4MiB\""), [expect]);
+    assert!(Config::parse("journal.segment_bytes = \"4MiB\"").is_ok());
 }
 
 #[test]

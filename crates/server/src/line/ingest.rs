@@ -49,6 +49,8 @@ pub struct IngestParts {
     pub overload: Arc<Overload>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
+    /// Raw bytes behind unsealed rows at which everything is sealed.
+    pub replay_bytes_max: u64,
     /// Answers how many bytes can still be written to the data directory.
     pub free_bytes: Box<dyn Fn() -> u64 + Send>,
 }
@@ -284,7 +286,8 @@ impl Ingest {
 
     fn barrier_due(&self) -> bool {
         let age = self.parts.clock.monotonic().saturating_sub(self.barrier_at);
-        self.barrier_bytes >= limits::REPLAY_BYTES_MAX || (self.barrier_bytes > 0 && age >= limits::HEAD_CHUNK_AGE_MAX)
+        self.barrier_bytes >= self.parts.replay_bytes_max
+            || (self.barrier_bytes > 0 && age >= limits::HEAD_CHUNK_AGE_MAX)
     }
 
     /// Hands over a snapshot and freezes every row before it. Unless it is the last one, it is put off while the keeper
