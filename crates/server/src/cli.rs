@@ -10,6 +10,7 @@ pub mod client;
 pub mod dead_letter;
 pub mod demo;
 pub mod device;
+pub mod fault;
 pub mod journal;
 pub mod key;
 pub mod output;
@@ -63,6 +64,7 @@ enum Command {
     Schema(schema::Args),
     Bench(Box<bench::Args>),
     Verify(verify::Args),
+    Fault(fault::Args),
 }
 
 impl Command {
@@ -83,6 +85,7 @@ impl Command {
             Self::Schema(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Verify(args) => args.run(),
+            Self::Fault(args) => args.run(),
         }
     }
 }

@@ -76,6 +76,11 @@ impl Api {
         read_json(success(self.send("GET", path, None)?)?)
     }
 
+    /// `GET path`, as JSON, whatever the status.
+    pub fn answer<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T> {
+        read_json(self.send("GET", path, None)?)
+    }
+
     /// `GET path`, as it comes.
     pub fn text(&self, path: &str) -> Result<String> {
         let mut response = success(self.send("GET", path, None)?)?;

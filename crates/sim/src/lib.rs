@@ -6,6 +6,7 @@
 //!   machine can do; [`bench`] runs both.
 //! - [`acked`] logs what was sent and what was acknowledged; [`check`] compares it with what a server kept, and
 //!   [`verify`] reads that back.
+//! - [`fault`] breaks things around a server and lets that checker judge.
 //!
 //! It never is a dependency of a library, never decides what the server does, and reads what the server keeps only from
 //! outside: over the API, or from the journal's dump.
@@ -15,11 +16,13 @@ pub mod api;
 pub mod bench;
 pub mod check;
 pub mod device;
+pub mod fault;
 pub mod fleet;
 pub mod load;
 pub mod null;
 pub mod packet;
 pub mod process;
+pub mod scratch;
 pub mod seeded;
 pub mod signal;
 pub mod socket;

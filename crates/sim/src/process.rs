@@ -1,10 +1,11 @@
 //! Processes: their CPU time and memory as the kernel counts them, and a server as a child.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -93,6 +94,12 @@ pub struct Listen {
 }
 
 impl Listen {
+    /// Free ports of the loopback address.
+    fn anywhere() -> Self {
+        let any = || "127.0.0.1:0".to_owned();
+        Self { mqtt: any(), http: any(), operations: Some(any()) }
+    }
+
     /// Reads `DIR/listen.json`.
     pub fn read(data: &Path) -> Result<Self> {
         let path = data.join("listen.json");
@@ -122,56 +129,96 @@ pub fn directory_bytes(path: &Path) -> Result<u64> {
     Ok(sum)
 }
 
+/// How to start a server.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    pub binary: PathBuf,
+    pub data: PathBuf,
+    /// Arguments of `serve` beside the data directory and the addresses.
+    pub extra: Vec<String>,
+    pub environment: Vec<(String, OsString)>,
+    /// A program and its arguments that run the server, such as a tracer. It must leave the server its pid.
+    pub through: Vec<String>,
+    /// The addresses to listen on; free ones if there are none.
+    pub listen: Option<Listen>,
+    /// What the server says goes to the end of this file.
+    pub log: PathBuf,
+    pub wait_max: Duration,
+}
+
+/// How long a server may take to start.
+const START_WAIT_MAX: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(5);
+/// What is told of a server's log.
+const LOG_TOLD_BYTES: usize = 3000;
+
+impl Launch {
+    /// `binary serve` on free ports with its data in `data` and its log in `data/serve.log`.
+    pub fn new(binary: &Path, data: &Path) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            data: data.to_owned(),
+            extra: Vec::new(),
+            environment: Vec::new(),
+            through: Vec::new(),
+            listen: None,
+            log: data.join("serve.log"),
+            wait_max: START_WAIT_MAX,
+        }
+    }
+
+    /// Starts the server and waits until it serves.
+    pub fn start(&self, clock: &Clock) -> Result<Server> {
+        self.forget_addresses()?;
+        let mut server = self.spawn()?;
+        let give_up = clock.monotonic() + self.wait_max;
+        while !self.data.join("listen.json").exists() {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("the server ended at its start ({status}):\n{}", server.said());
+            }
+            ensure!(clock.monotonic() < give_up, "the server is not ready after {} s", self.wait_max.as_secs());
+            std::thread::sleep(LOOK);
+        }
+        server.listen = Listen::read(&self.data)?;
+        Ok(server)
+    }
+
+    /// Removes the addresses that a server which was killed has left, so that those of the next one can be waited for.
+    pub fn forget_addresses(&self) -> Result<()> {
+        match std::fs::remove_file(self.data.join("listen.json")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts the server and does not wait: nobody knows yet where it listens.
+    pub fn spawn(&self) -> Result<Server> {
+        std::fs::create_dir_all(&self.data)?;
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut line = self.through.clone();
+        line.push(self.binary.display().to_string());
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).arg("serve").arg("--data").arg(&self.data);
+        let listen = self.listen.clone().unwrap_or_else(Listen::anywhere);
+        command.args(["--mqtt", &listen.mqtt, "--http", &listen.http]);
+        command.args(listen.operations.iter().flat_map(|address| ["--operations", address]));
+        command.args(&self.extra).envs(self.environment.iter().cloned());
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("cannot start {}", line[0]))?;
+        Ok(Server { child, data: self.data.clone(), log: self.log.clone(), listen })
+    }
+}
+
 /// A running child; killed when dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     data: PathBuf,
+    log: PathBuf,
     pub listen: Listen,
 }
 
-/// How long a server may take to start and to stop.
-const START_WAIT_MAX: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(5);
-
 impl Server {
-    /// Starts `binary serve` on free ports with its data in `data` and its log in `data/serve.log`; it gets the extra
-    /// arguments and variables.
-    pub fn start(
-        binary: &Path,
-        data: &Path,
-        extra: &[String],
-        environment: &[(&str, &Path)],
-        clock: &Clock,
-    ) -> Result<Self> {
-        std::fs::create_dir_all(data)?;
-        // A server that was killed leaves it.
-        match std::fs::remove_file(data.join("listen.json")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let log_path = data.join("serve.log");
-        let log = File::create(&log_path)?;
-        let any = "127.0.0.1:0";
-        let mut command = Command::new(binary);
-        command.arg("serve").arg("--data").arg(data);
-        command.args(["--mqtt", any, "--http", any, "--operations", any]).args(extra);
-        command.envs(environment.iter().copied());
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
-        let give_up = clock.monotonic() + START_WAIT_MAX;
-        while !data.join("listen.json").exists() {
-            if let Some(status) = child.try_wait()? {
-                let said = std::fs::read_to_string(&log_path).unwrap_or_default();
-                bail!("the server ended at its start ({status}):\n{said}");
-            }
-            ensure!(clock.monotonic() < give_up, "the server is not ready after {} s", START_WAIT_MAX.as_secs());
-            std::thread::sleep(LOOK);
-        }
-        let listen = Listen::read(data)?;
-        Ok(Self { child, data: data.to_owned(), listen })
-    }
-
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -182,13 +229,28 @@ impl Server {
 
     /// Asks the server to end (SIGTERM) and waits until it has.
     pub fn stop(mut self) -> Result<()> {
-        terminate(self.child.id())?;
+        signal(self.child.id(), libc::SIGTERM)?;
         let status = self.child.wait()?;
-        if !status.success() {
-            let said = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
-            bail!("the server ended with {status}:\n{said}");
-        }
+        ensure!(status.success(), "the server ended with {status}:\n{}", self.said());
         Ok(())
+    }
+
+    /// Ends it at once (SIGKILL), and waits until it is gone.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// The end of what it said.
+    pub fn said(&self) -> String {
+        let said = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&said[said.len().saturating_sub(LOG_TOLD_BYTES)..]).into_owned()
     }
 }
 
@@ -215,12 +277,18 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Sends a signal to a process.
 #[allow(unsafe_code, reason = "the standard library can only kill with SIGKILL")]
-fn terminate(pid: u32) -> Result<()> {
+pub fn signal(pid: u32, signal: i32) -> Result<()> {
     // SAFETY: kill(2) takes two integers and touches no memory of ours.
-    let result = unsafe { libc::kill(pid as i32, libc::SIGTERM) };
-    ensure!(result == 0, "the server cannot be stopped: {}", std::io::Error::last_os_error());
+    let result = unsafe { libc::kill(pid as i32, signal) };
+    ensure!(result == 0, "process {pid} cannot be signalled: {}", std::io::Error::last_os_error());
     Ok(())
+}
+
+/// Descriptors that a process has open.
+pub fn descriptors(pid: u32) -> Result<u64> {
+    Ok(std::fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64)
 }
 
 #[cfg(test)]

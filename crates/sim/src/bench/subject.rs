@@ -1,7 +1,7 @@
 //! A server under load, whichever it is, with the devices that speak to it.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use super::{Bench, CLASS, Load, PROBE_CLASS, Step, schema};
 use crate::api::{Api, Credentials, NewDevice};
 use crate::load::{Credential, Senders};
 use crate::null::NullChild;
-use crate::process::{Listen, Server};
+use crate::process::{Launch, Listen, Server};
+use crate::scratch::Scratch;
 
 /// A server and who speaks to it.
 pub struct Subject {
@@ -96,7 +97,10 @@ impl Subject {
     ) -> Result<Self> {
         (bench.step)(Step::Starting("the server"));
         let data = Scratch::new(parent)?;
-        let server = Server::start(bench.binary, data.path(), extra, environment, bench.clock)?;
+        let mut launch = Launch::new(bench.binary, data.path());
+        launch.extra = extra.to_vec();
+        launch.environment = environment.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect();
+        let server = launch.start(bench.clock)?;
         let key = server.admin_key()?;
         let (listen, pid) = (server.listen.clone(), server.pid());
         Self::register(bench, request, &listen, &key, Some(pid), Process::Own { server, _data: data })
@@ -204,27 +208,4 @@ fn register_one(api: &Api) -> Result<Credentials> {
 fn resolve(address: &str) -> Result<SocketAddr> {
     let mut found = address.to_socket_addrs().with_context(|| format!("`{address}` is not a host and a port"))?;
     found.next().with_context(|| format!("`{address}` has no address"))
-}
-
-/// A directory that goes when it is done with.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// A new directory below `parent`.
-    pub fn new(parent: &Path) -> Result<Self> {
-        let path = parent.join(format!("tidewater-bench-{}", uuid::Uuid::new_v4().simple()));
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Self(path))
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed stays for the person to find.
-        drop(std::fs::remove_dir_all(&self.0));
-    }
 }

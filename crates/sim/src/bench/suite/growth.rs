@@ -9,9 +9,10 @@ use super::cases::Case;
 use super::table::{mebibytes, ms, rate};
 use super::{Better, Score, Section, SuiteConfig};
 use crate::bench::measure::measure;
-use crate::bench::subject::{Request, Scratch, Subject};
+use crate::bench::subject::{Request, Subject};
 use crate::bench::{Bench, Load, Step};
-use crate::process::{Server, directory_bytes};
+use crate::process::{Launch, Server, directory_bytes};
+use crate::scratch::Scratch;
 
 const DEVICES: usize = 1_000_000;
 const DATA_BYTES: u64 = 10_000_000_000;
@@ -26,7 +27,7 @@ pub fn run(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
         (load.devices, load.duration) = (DEVICES, Some(PORTION));
     });
     let request = Request { load: &case.load, probe_interval: None };
-    let server = Server::start(bench.binary, &data, &[], &[], bench.clock)?;
+    let server = Launch::new(bench.binary, &data).start(bench.clock)?;
     let mut subject = Subject::of_server(bench, &request, &server)?;
     let once = Load { messages: Some(DEVICES as u64), duration: None, ..case.load.clone() };
     (bench.step)(Step::Part("a million devices speak for the first time".to_owned()));
@@ -74,6 +75,6 @@ pub fn run(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
 fn start(bench: Bench<'_>, data: &std::path::Path) -> Result<(Server, Duration)> {
     (bench.step)(Step::Starting("the server again"));
     let began = bench.clock.monotonic();
-    let server = Server::start(bench.binary, data, &[], &[], bench.clock).context("the second start")?;
+    let server = Launch::new(bench.binary, data).start(bench.clock).context("the second start")?;
     Ok((server, bench.clock.monotonic() - began))
 }

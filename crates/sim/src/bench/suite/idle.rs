@@ -9,9 +9,10 @@ use super::cases::{Case, Contender};
 use super::table::rate;
 use super::{Better, Score, Section, SuiteConfig};
 use crate::bench::measure::measure;
-use crate::bench::subject::{Request, Scratch, Subject};
+use crate::bench::subject::{Request, Subject};
 use crate::bench::{Bench, Figures, Step};
-use crate::process::{self, Server};
+use crate::process::{self, Launch};
+use crate::scratch::Scratch;
 
 /// As many as the descriptor limit allows, and no more than there are ports for on one address.
 const CONNECTIONS_MAX: u64 = 28_000;
@@ -37,11 +38,11 @@ pub fn run(bench: Bench<'_>, config: &SuiteConfig) -> Result<Section> {
     let null = Contender::new("null", case.load.clone(), Subject::null(bench, &case.load)?);
     connect(bench, &mut section, null)?;
     let scratch = Scratch::new(&config.parent)?;
-    let server = Server::start(bench.binary, scratch.path(), &[], &[], bench.clock)?;
+    let server = Launch::new(bench.binary, scratch.path()).start(bench.clock)?;
     let subject = Subject::of_server(bench, &Request { load: &case.load, probe_interval: None }, &server)?;
     // A new start, since registering leaves memory behind that connections would fill.
     server.stop()?;
-    let server = Server::start(bench.binary, scratch.path(), &[], &[], bench.clock)?;
+    let server = Launch::new(bench.binary, scratch.path()).start(bench.clock)?;
     let tidewater = Contender::new("tidewater", case.load.clone(), subject.moved(&server)?);
     let value = connect(bench, &mut section, tidewater)?;
     section.scores.push(Score { key: case.key.to_owned(), value, better: Better::Lower, margin: MARGIN });

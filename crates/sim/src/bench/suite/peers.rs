@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use mqtt::{Qos, Version};
 
-use crate::bench::subject::Scratch;
 use crate::bench::{Bench, Load, Protocol, Step};
+use crate::scratch::Scratch;
 
 /// The brokers that are asked for, as programs; none: not asked for.
 #[derive(Clone, Default, Debug)]

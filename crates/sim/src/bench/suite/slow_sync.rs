@@ -14,7 +14,8 @@ use super::cases::{self, Case, Contender, Measured};
 use super::table::{ms, rate, share};
 use super::{Better, Score, Section, SuiteConfig};
 use crate::bench::Bench;
-use crate::bench::subject::{Request, Scratch, Subject};
+use crate::bench::subject::{Request, Subject};
+use crate::scratch::Scratch;
 
 const DELAY: Duration = Duration::from_millis(5);
 const SOURCE: &str = include_str!("slow_sync.c");
