@@ -31,6 +31,10 @@ impl Shared {
             return Append::Rolled(batch);
         }
         if let Err(error) = self.write_derived(&mut writer, &segment, &mut batch) {
+            // Nothing of it counts yet, and the next attempt writes to the same place.
+            if let Error::Full { .. } = error {
+                return Append::Refused { batch, error };
+            }
             self.poison(&mut self.state(), error.clone());
             self.watermark.announce();
             return Append::Refused { batch, error: error.poisoned_by() };

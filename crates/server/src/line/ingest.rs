@@ -31,6 +31,8 @@ use crate::operations::Metrics;
 const READ_BYTES: usize = 4 << 20;
 /// How long the thread waits for new batches before it looks at its duties again.
 const WAIT: Duration = Duration::from_millis(50);
+/// Between attempts to write dead letters for which the disk has no space.
+const SPACE_WAIT: Duration = Duration::from_millis(100);
 /// How often pressure is looked at.
 const PRESSURE_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -182,7 +184,8 @@ impl Ingest {
     fn catch_up(&mut self) -> Result<(), IngestError> {
         let (from, end) = (self.position, self.parts.raw.durable());
         while self.position < end {
-            self.round()?;
+            // A start on a full disk fails and says why.
+            self.round(&AtomicBool::new(true))?;
         }
         if from < end {
             tracing::info!(from, to = end, "derived again what was not sealed");
@@ -203,7 +206,7 @@ impl Ingest {
             let stopping = stop.load(Ordering::Acquire);
             let ready = self.parts.raw.wait(self.position, if stopping { Duration::ZERO } else { WAIT });
             if ready {
-                self.round()?;
+                self.round(stop)?;
             } else if stopping {
                 return self.barrier(keeper, true);
             }
@@ -216,15 +219,15 @@ impl Ingest {
     }
 
     /// Takes the next batches through pipeline and store.
-    fn round(&mut self) -> Result<(), IngestError> {
+    fn round(&mut self, stop: &AtomicBool) -> Result<(), IngestError> {
         let frames = self.parts.raw.read(self.position, READ_BYTES)?;
         for frame in &frames {
-            self.take(frame)?;
+            self.take(frame, stop)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, frame: &Frame) -> Result<(), IngestError> {
+    fn take(&mut self, frame: &Frame, stop: &AtomicBool) -> Result<(), IngestError> {
         let view = BatchView::parse(frame.batch.body()).map_err(|_| IngestError::Layout(frame.base))?;
         self.pipeline.process(frame.base, view, &mut self.output);
         for defect in &self.output.defects {
@@ -240,7 +243,7 @@ impl Ingest {
         if !self.output.bindings.is_empty() {
             self.parts.devices.restore(self.output.bindings.iter().cloned());
         }
-        self.dead_letters.append(&self.output.dead)?;
+        self.append_dead(stop)?;
         for flag in self.output.flagged.drain(..) {
             // The line does not wait for the registry.
             if let Err(error) = self.parts.flagged.try_send(flag) {
@@ -256,6 +259,22 @@ impl Ingest {
         self.barrier_bytes += frame.batch.frame().len() as u64;
         self.parts.metrics.ingested(&self.output);
         Ok(())
+    }
+
+    /// Appends what was rejected. While the disk has no space for it nothing goes on, and nothing is dropped; unless `stop`
+    /// is set, it waits until there is some.
+    fn append_dead(&mut self, stop: &AtomicBool) -> Result<(), IngestError> {
+        loop {
+            match self.dead_letters.append(&self.output.dead) {
+                Err(error @ journal::Error::Full { .. }) if !stop.load(Ordering::Acquire) => {
+                    let lag_bytes = self.parts.raw.bytes_from(self.position);
+                    self.parts.metrics.lag(lag_bytes, self.position);
+                    self.parts.overload.set(Flow::Paused, &format!("dead letters cannot be written: {error}"));
+                    std::thread::sleep(SPACE_WAIT);
+                }
+                done => return Ok(done?),
+            }
+        }
     }
 
     /// Inserts one table's rows; waits while the head has no room.

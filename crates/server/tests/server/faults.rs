@@ -3,13 +3,15 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use disk::{Faults, InjectedDisk, Operation, RealDisk};
 use mqtt::{Qos, Reason, Version};
+use serde_json::json;
 
-use super::api::{message, point};
+use super::api::{Api, Device, message, point};
 use super::client::*;
-use super::wait::until;
+use super::wait::{until, until_equal};
 use super::world::{Setup, World};
 
 fn with_faults() -> (World, Faults) {
@@ -170,7 +172,7 @@ fn a_dead_letter_that_cannot_be_written_is_not_dropped_and_is_said_aloud() {
     // What was stored is read as before, and other things are served.
     world.api.expect_points(&device, &[point(0)]);
     assert_eq!(world.api.dead_letters(&other), []);
-    let ((_, ready), _) = super::api::Api::new(world.listen.operations, "").send("GET", "/ready", None);
+    let ((_, ready), _) = Api::new(world.listen.operations, "").send("GET", "/ready", None);
     assert!(ready["reasons"][0]["detail"].as_str().is_some_and(|detail| detail.contains("dead-letter")), "{ready}");
 
     faults.heal();
@@ -178,4 +180,53 @@ fn a_dead_letter_that_cannot_be_written_is_not_dropped_and_is_said_aloud() {
     until("the letter is there", || (world.api.dead_letters(&device).len() == 1).then_some(()));
     assert_eq!(world.api.ingest(&device, &message(2)).0, 202);
     world.api.expect_points(&device, &[point(0), point(2)]);
+}
+
+#[test]
+fn a_dead_letter_for_which_there_is_no_space_holds_up_the_line_until_there_is() {
+    // Its segment was never given its space, or is full.
+    for operation in [Operation::Write, Operation::Allocate] {
+        let (world, faults) = with_faults();
+        let device = world.api.device();
+        assert_eq!(world.api.ingest(&device, &message(0)).0, 202);
+        world.api.expect_points(&device, &[point(0)]);
+        faults.fail_under("dead-letter", operation, ErrorKind::StorageFull);
+        let (held, mut sent) = (AtomicBool::new(false), 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !held.load(Ordering::Acquire) {
+                    sent += 1;
+                    let bad = json!({"seq": sent, "metrics": {"x": [".".repeat(500_000)]}});
+                    assert_eq!(world.api.ingest(&device, &bad).0, 202, "it waits, and is accepted");
+                }
+            });
+            until("it is said", || world.obstacles().contains(&"ingest-held".to_owned()).then_some(()));
+            held.store(true, Ordering::Release);
+            let ((_, ready), _) = Api::new(world.listen.operations, "").send("GET", "/ready", None);
+            let detail = ready["reasons"][0]["detail"].as_str().unwrap();
+            assert!(detail.contains("dead letters cannot be written") && detail.contains("full"), "{ready}");
+            // What was stored is read as before.
+            world.api.expect_points(&device, &[point(0)]);
+            faults.heal();
+        });
+        // It goes on by itself, and has all of them.
+        assert_eq!(world.api.ingest(&device, &message(1_000_000)).0, 202);
+        world.api.expect_points(&device, &[point(0), point(1_000_000)]);
+        assert_eq!(count_letters(&world, &device), sent);
+        until_equal(&Vec::<String>::new(), || world.obstacles());
+    }
+}
+
+/// How many dead letters a device has, read a few at a time: they are large.
+fn count_letters(world: &World, device: &Device) -> usize {
+    let mut count = 0;
+    let mut cursor = String::new();
+    loop {
+        let page = world.api.get(&format!("/v1/dead-letters?device={}&limit=5{cursor}", device.id));
+        count += page["dead_letters"].as_array().unwrap().len();
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return count,
+        }
+    }
 }
