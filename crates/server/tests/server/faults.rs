@@ -217,6 +217,39 @@ fn a_dead_letter_for_which_there_is_no_space_holds_up_the_line_until_there_is() 
     }
 }
 
+/// Kept from its outcome, a replay is as if the server had been killed in between.
+#[test]
+fn a_replay_that_ends_before_its_outcome_is_neither_lost_nor_done_twice() {
+    let (world, faults) = with_faults();
+    let device = world.api.device();
+    let path = format!("/v1/devices/{}", device.id);
+    world.api.patch(&path, &json!({"status": "quarantined"}));
+    // Nothing in the message tells it from a new one.
+    let message = json!({"metrics": {"x": 7}});
+    assert_eq!(world.api.ingest(&device, &message).0, 202);
+    let letters = format!("/v1/dead-letters?device={}", device.id);
+    let letter = until("the letter is there", || world.api.get(&letters)["dead_letters"].get(0).cloned());
+    world.api.patch(&path, &json!({"status": "active"}));
+    let replay = json!({"ids": [letter["id"]]});
+    let replay = |world: &World| world.api.call("POST", "/v1/dead-letters/replay", Some(&replay));
+
+    // It is appended to `raw` and durable there; what became of it cannot be written.
+    faults.fail_under("dead-letter", Operation::Write, ErrorKind::StorageFull);
+    let (status, answer) = replay(&world);
+    assert_eq!((status, &answer["replayed"], &answer["undecided"]), (200, &json!(0), &json!(1)), "{answer}");
+    assert_eq!(world.api.points(&device, "x"), []);
+    let dir = world.abandon();
+
+    let world = World::start_in(dir, Setup::default());
+    let shown = || world.api.get(&format!("/v1/dead-letters/{}", letter["id"].as_str().unwrap()));
+    until_equal(&json!("replayed"), || shown()["state"].clone());
+    assert_eq!(shown()["tries"], 1);
+    assert_eq!(world.api.points(&device, "x").len(), 1);
+    let (_, answer) = replay(&world);
+    assert_eq!((&answer["replayed"], &answer["skipped"]), (&json!(0), &json!({"replayed": 1})), "{answer}");
+    assert_eq!(world.api.points(&device, "x").len(), 1);
+}
+
 /// How many dead letters a device has, read a few at a time: they are large.
 fn count_letters(world: &World, device: &Device) -> usize {
     let mut count = 0;

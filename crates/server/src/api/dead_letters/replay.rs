@@ -31,8 +31,8 @@ pub const ANSWER: &str = r#"{"dry_run":true,"selected":120,"would_pass":117,"wou
 
 /// Payloads that go into `raw` together.
 const PORTION_LETTERS: usize = 1000;
-/// How long a request waits until what it has appended is derived.
-const DERIVED_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long a request waits until what it has appended is derived: less than what asks waits for an answer.
+const DERIVED_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Failures of a dry run that are shown whole.
 const EXAMPLES_MAX: usize = 10;
 

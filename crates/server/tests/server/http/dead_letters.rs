@@ -305,3 +305,44 @@ fn a_device_that_sends_nonsense_is_quarantined_with_an_event_that_says_why() {
     assert_eq!(running.get(&path).json()["status"], "active");
     assert_eq!(running.get(&events).json()["events"], json!([event]));
 }
+
+#[test]
+fn the_letters_of_a_schema_are_listed_and_replayed_by_themselves() {
+    let running = Running::start();
+    let x = |maximum: u32| json!({"type": "object", "properties": {"x": {"type": "number", "maximum": maximum}}});
+    let schema_ids = ["low", "high"].map(|subject| {
+        let answer = running.post("/v1/schemas", &json!({"subject": subject, "type": "json", "schema": x(10)}));
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let schema_id = answer.json()["schema_id"].clone();
+        running.post("/v1/classes", &json!({"name": subject, "schema_id": schema_id}));
+        schema_id
+    });
+    let [low, high] = ["low", "high"].map(|class| running.device(class));
+    (1..=3).for_each(|seq| running.ingest(&low, &json!({"seq": seq, "x": 20})));
+    running.ingest(&high, &json!({"seq": 1, "x": 20}));
+    let other = running.device("pump");
+    reject(&running, &other, 1);
+    let of = |schema_id: &Value| format!("/v1/dead-letters?schema_id={}", schema_id.as_str().unwrap());
+    for (schema_id, device, count) in [(&schema_ids[0], &low, 3), (&schema_ids[1], &high, 1)] {
+        let all = |answer: &Value| answer["dead_letters"].as_array().is_some_and(|it| it.len() == count);
+        for letter in running.eventually(&of(schema_id), all)["dead_letters"].as_array().unwrap() {
+            assert_eq!((&letter["schema_id"], &letter["device_id"]), (schema_id, &json!(device.id)), "{letter}");
+        }
+    }
+    let unknown = running.get("/v1/dead-letters?schema_id=b9a6a1a0-0000-4000-8000-000000000000").json();
+    assert_eq!(unknown["dead_letters"], json!([]));
+    assert_eq!(running.get("/v1/dead-letters?schema_id=x").problem(), (400, "parameter-invalid".to_owned()));
+
+    let answer =
+        running.post("/v1/schemas", &json!({"subject": "low", "type": "json", "schema": x(30), "major": true}));
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    class(&running, "low", &json!({"schema_id": answer.json()["schema_id"]}));
+    let mut request = json!({"filter": {"schema_id": schema_ids[0]}, "dry_run": true});
+    assert_eq!(replay(&running, &request)["would_pass"], json!(3));
+    request["dry_run"] = json!(false);
+    let done = replay(&running, &request);
+    assert_eq!((&done["selected"], &done["replayed"]), (&json!(3), &json!(3)), "{done}");
+    assert_eq!(running.points(&low, "x", 3).len(), 3);
+    let pending = running.get(&format!("{}&state=pending", of(&schema_ids[1]))).json();
+    assert_eq!(pending["dead_letters"].as_array().unwrap().len(), 1, "another schema's letters were left alone");
+}
