@@ -60,7 +60,11 @@ impl Answer {
 impl Running {
     /// Starts a server on a new directory.
     fn start() -> Self {
-        let world = World::start(Setup::default());
+        Self::start_with(Setup::default())
+    }
+
+    fn start_with(setup: Setup) -> Self {
+        let world = World::start(setup);
         let agent =
             Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).proxy(None).build();
         Self { key: world.api.key.clone(), world: Some(world), agent: agent.into() }

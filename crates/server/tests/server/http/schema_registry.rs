@@ -1,10 +1,14 @@
 //! `/schema-registry`: every call of Confluent's API that clients make, and every error code.
 
+use std::io::ErrorKind;
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use disk::{Faults, InjectedDisk, Operation, RealDisk};
 use serde_json::{Value, json};
 
-use super::{Answer, Running};
+use super::{Answer, Running, Setup};
 
 const V1: &str = "application/vnd.schemaregistry.v1+json";
 const MODERN: (&str, &str) = ("confluent-accept-unknown-properties", "true");
@@ -195,6 +199,56 @@ fn a_level_is_kept() {
     server.code("PUT", "/config", json!({"compatibility": "SIDEWARD"}), 42203);
     // What is forced is not tested.
     assert_eq!(server.call("POST", "/subjects/a/versions?force=True", protobuf(&[("z", "double")])).0, 200);
+}
+
+/// Each kind of difference that the policy lets pass, by the name that a client is told.
+#[test]
+fn a_lenient_policy_lets_these_kinds_pass_and_no_others() {
+    let server = Running::start();
+    let object = |properties: Value, more: Value| {
+        let mut schema = json!({"type": "object", "properties": properties});
+        schema.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        schema
+    };
+    let (x, both) = (json!({"x": {"type": "number"}}), json!({"x": {"type": "number"}, "y": {"type": "number"}}));
+    let with_default = json!({"x": {"type": "number"}, "y": {"type": "number", "default": 1}});
+    let (open, closed) = (json!({}), json!({"additionalProperties": false}));
+    let (texts, required) = (json!({"additionalProperties": {"type": "string"}}), json!({"required": ["y"]}));
+    let cases = [
+        ("OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL", (&x, &open), (&both, &open), true),
+        ("REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL", (&x, &open), (&with_default, &required), true),
+        ("PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL", (&both, &closed), (&x, &closed), true),
+        ("ADDITIONAL_PROPERTIES_REMOVED", (&x, &open), (&x, &closed), true),
+        ("ADDITIONAL_PROPERTIES_NARROWED", (&x, &open), (&x, &texts), true),
+        ("PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL", (&x, &texts), (&both, &texts), true),
+        ("PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL", (&both, &texts), (&x, &texts), true),
+        ("REQUIRED_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL", (&x, &open), (&both, &required), false),
+    ];
+    for (number, (kind, (old, of_old), (new, of_new), lenient)) in cases.into_iter().enumerate() {
+        let [old, new] = [object(old.clone(), of_old.clone()), object(new.clone(), of_new.clone())]
+            .map(|schema| json!({"schemaType": "JSON", "schema": schema.to_string()}));
+        server.ok("POST", &format!("/subjects/s{number}/versions"), old);
+        let path = format!("/compatibility/subjects/s{number}/versions/latest?verbose=true");
+        let strict = server.ok("POST", &path, new.clone());
+        assert_eq!(strict["is_compatible"], false, "{kind}");
+        assert!(strict["messages"].to_string().contains(&format!("errorType:'{kind}'")), "{kind}: {strict}");
+        let config = json!({"compatibility": "BACKWARD", "compatibilityPolicy": "LENIENT"});
+        assert_eq!(server.ok("PUT", &format!("/config/s{number}"), config)["compatibilityPolicy"], "LENIENT");
+        assert_eq!(server.ok("POST", &path, new)["is_compatible"], lenient, "{kind}");
+    }
+}
+
+#[test]
+fn a_registration_that_does_not_reach_the_log_says_50001() {
+    let faults = Faults::default();
+    let disk = Arc::new(InjectedDisk::new(Arc::new(RealDisk), faults.clone()));
+    let server = Running::start_with(Setup { disk, ..Setup::default() });
+    faults.fail_under("raw", Operation::SyncData, ErrorKind::Other);
+    let text = server.code("POST", "/subjects/a/versions", schema(&[("x", "number")]), 50001);
+    assert!(text.contains("the change is kept, and takes effect once the journal can be written again"), "{text}");
+    // It is registered all the same.
+    assert_eq!(server.ok("GET", "/subjects", json!(null)), json!(["a"]));
+    faults.heal();
 }
 
 #[test]
