@@ -168,6 +168,10 @@ pub const SCHEMA_WITH_REFERENCES_BYTES_MAX: usize = 2 << 20;
 pub const SCHEMA_REFERENCES_MAX: usize = 32;
 /// Fields of one message type: as many as a message may have metrics.
 pub const SCHEMA_FIELDS_MAX: usize = METRICS_PER_MESSAGE_MAX;
+/// Constants of one enum: each is compared with the values of messages.
+pub const SCHEMA_CONSTANTS_MAX: usize = 1024;
+/// Aliases of one name: each is a name that it had once.
+pub const SCHEMA_ALIASES_MAX: usize = 64;
 /// Nesting of a schema's types, and of its text.
 pub const SCHEMA_DEPTH_MAX: usize = 32;
 /// Nodes of a schema that are looked at for one answer (expanded types, pairs that are compared): beyond it the answer is a

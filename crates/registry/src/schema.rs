@@ -59,11 +59,12 @@ pub enum Schema {
 impl Schema {
     /// Parses a text within the limits of [`model::limits`]. Never panics, never fetches, takes bounded time and memory.
     pub fn parse(language: Language, text: &str, references: &[ReferencedText]) -> Result<Self, Invalid> {
-        Ok(match language {
-            Language::Avro => Self::Avro(Avro::parse(text, references)?),
-            Language::Json => Self::Json(Json::parse(text, references)?),
-            Language::Protobuf => Self::Protobuf(Protobuf::parse(text, references)?),
-        })
+        let parsed = match language {
+            Language::Avro => Avro::parse(text, references).map(Self::Avro),
+            Language::Json => Json::parse(text, references).map(Self::Json),
+            Language::Protobuf => Protobuf::parse(text, references).map(Self::Protobuf),
+        };
+        parsed.map_err(|invalid| Invalid { why: sentence(invalid.why) })
     }
 
     pub fn language(&self) -> Language {
@@ -104,17 +105,18 @@ impl Schema {
 
     /// By what messages are checked.
     pub fn contract(&self) -> Result<Contract, Unusable> {
-        match self {
+        let contract = match self {
             Self::Avro(schema) => schema.contract(),
             Self::Json(schema) => schema.contract(),
             Self::Protobuf(schema) => schema.contract(),
-        }
+        };
+        contract.map_err(|unusable| Unusable { why: sentence(unusable.why) })
     }
 
     /// Everything that keeps this schema from reading what `writer` wrote; empty if nothing does. In doubt there is a
     /// difference.
     pub fn cannot_read(&self, writer: &Self) -> Vec<Difference> {
-        match (self, writer) {
+        shown(match (self, writer) {
             (Self::Avro(reader), Self::Avro(writer)) => reader.cannot_read(writer),
             (Self::Json(reader), Self::Json(writer)) => reader.cannot_read(writer),
             (Self::Protobuf(reader), Self::Protobuf(writer)) => reader.cannot_read(writer),
@@ -123,16 +125,47 @@ impl Schema {
                 path: String::new(),
                 detail: "Incompatible because of different schema type".to_owned(),
             }],
-        }
+        })
     }
 
     /// Everything by which this schema is more than `before` with optional fields added: what has to open a new major.
     pub fn beyond_additions_to(&self, before: &Self) -> Vec<Difference> {
-        match (self, before) {
+        shown(match (self, before) {
             (Self::Avro(now), Self::Avro(before)) => now.beyond_additions_to(before),
             (Self::Json(now), Self::Json(before)) => now.beyond_additions_to(before),
             (Self::Protobuf(now), Self::Protobuf(before)) => now.beyond_additions_to(before),
             _ => self.cannot_read(before),
-        }
+        })
     }
+}
+
+/// Differences that are told; a schema that differs in more is another one.
+const DIFFERENCES_MAX: usize = 256;
+/// Characters of a sentence, each at its beginning and at its end: a name in it may be as long as a text.
+const SENTENCE_CHARS_MAX: usize = 500;
+
+/// Differences as they can be shown.
+fn shown(mut differences: Vec<Difference>) -> Vec<Difference> {
+    differences.truncate(DIFFERENCES_MAX);
+    for difference in &mut differences {
+        difference.path = sentence(std::mem::take(&mut difference.path));
+        difference.detail = sentence(std::mem::take(&mut difference.detail));
+    }
+    differences
+}
+
+/// A sentence with what a peer wrote in it, as it can be shown: its middle left out if it is long, control characters as
+/// escapes.
+fn sentence(text: String) -> String {
+    let mut text = text;
+    let chars = text.chars().count();
+    if chars > 2 * SENTENCE_CHARS_MAX {
+        let (begin, end) = (text.chars().take(SENTENCE_CHARS_MAX), text.chars().skip(chars - SENTENCE_CHARS_MAX));
+        text = begin.chain(['…']).chain(end).collect();
+    }
+    if text.contains(char::is_control) {
+        let escaped = |letter: char| letter.is_control().then(|| letter.escape_default().to_string());
+        text = text.chars().map(|letter| escaped(letter).unwrap_or_else(|| letter.into())).collect();
+    }
+    text
 }

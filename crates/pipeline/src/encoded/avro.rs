@@ -11,8 +11,10 @@ use super::{Slots, kept};
 use crate::draft::{Failure, Scalar, Sink};
 use crate::form::Form;
 
-/// Elements that take no bytes (nulls, records without fields) which a payload may have beside one for each byte.
-const EMPTY_ELEMENTS_MAX: usize = 1024;
+/// Elements, and values that take no bytes (nulls, records without fields), which a payload may have beside one for each
+/// byte and for each type of its schema. Records of two such records each, thirty deep, would be a thousand million of them in
+/// no byte at all.
+const EMPTY_MAX: usize = 1024;
 
 /// A compiled layout: the message first.
 #[derive(Debug)]
@@ -74,8 +76,8 @@ impl Program {
     }
 
     pub fn read(&self, body: &[u8], sink: &mut Sink<'_>, form: &Form) -> Result<(), Failure> {
-        let elements = body.len() + EMPTY_ELEMENTS_MAX;
-        let mut reader = Reader { nodes: &self.nodes, input: Input::new(body), sink, form, elements };
+        let (elements, empty) = (body.len() + EMPTY_MAX, body.len() + self.nodes.len() + EMPTY_MAX);
+        let mut reader = Reader { nodes: &self.nodes, input: Input::new(body), sink, form, elements, empty };
         reader.value(0, 1, Target::Own)?;
         match reader.input.left() {
             0 => Ok(()),
@@ -91,6 +93,8 @@ struct Reader<'r, 'a, 's> {
     form: &'r Form,
     /// Elements that arrays and maps may still have.
     elements: usize,
+    /// Values without bytes that it may still have.
+    empty: usize,
 }
 
 /// Where a value goes.
@@ -109,7 +113,10 @@ impl<'r, 'a> Reader<'r, 'a, '_> {
     fn value(&mut self, node: u32, depth: usize, target: Target<'_>) -> Result<(), Failure> {
         let nodes = self.nodes;
         match &nodes[node as usize] {
-            Node::Null => self.put(None, target, Scalar::Null),
+            Node::Null => {
+                self.take_nothing()?;
+                self.put(None, target, Scalar::Null);
+            }
             Node::Boolean(slot) => {
                 let flag = match self.input.array("a boolean")? {
                     [0] => false,
@@ -171,6 +178,9 @@ impl<'r, 'a> Reader<'r, 'a, '_> {
                 }
             }
             Node::Record(fields) => {
+                if fields.is_empty() {
+                    self.take_nothing()?;
+                }
                 let (depth, within) = (self.deeper(depth)?, self.container(target, Scalar::Object));
                 for field in fields {
                     self.value(*field, depth, within)?;
@@ -226,6 +236,15 @@ impl<'r, 'a> Reader<'r, 'a, '_> {
                 return Err(self.input.error(format!("a block that says {size} bytes and has {taken}")));
             }
         }
+    }
+
+    /// Counts a value that takes no bytes.
+    fn take_nothing(&mut self) -> Result<(), Failure> {
+        self.empty = self
+            .empty
+            .checked_sub(1)
+            .ok_or_else(|| self.input.error("more values without bytes than a message has"))?;
+        Ok(())
     }
 
     fn length(&mut self) -> Result<u64, Failure> {

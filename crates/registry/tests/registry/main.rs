@@ -5,6 +5,7 @@
 
 mod cache;
 mod conformance;
+mod hostile;
 mod import;
 mod secrets;
 mod walls;

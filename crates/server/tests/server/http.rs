@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod errors;
+mod hostile;
 mod ingest;
 mod operations;
 mod queries;

@@ -330,3 +330,25 @@ fn protobuf_that_is_not_well_formed_says_where() {
         ],
     );
 }
+
+/// Once such a payload, of three bytes, kept the pipeline busy for an hour: nothing counted records without fields.
+#[test]
+fn values_without_bytes_are_counted() {
+    let doubling = |last: u32| (2..last).map(|at| AvroNode::Record(vec![at + 1, at + 1]));
+    let list = metric("list", Rule::default());
+    for (depth, empty) in [(27, AvroNode::Record(vec![])), (28, AvroNode::Null)] {
+        let nodes = [AvroNode::Record(vec![1]), AvroNode::Array(2)].into_iter().chain(doubling(depth)).chain([empty]);
+        let root = avro_root(false, vec![list.clone()], nodes.collect());
+        let controls = [
+            bind(0, device(1, "pump")),
+            schema(7, vec![place("pump", 1, PUMP)], Language::Avro, root),
+            rules(ClassRules { schema_id: Some(PUMP), ..ClassRules::default() }),
+        ];
+        let mut pipeline = Pipeline::new(Partition(3), Plan::default());
+        process(&mut pipeline, &batch(RECEIVED, &controls, &[]), &mut Output::default());
+        // One element.
+        let payload = vec![2, 0];
+        let expect = "1-0 not-well-formed | more values without bytes than a message has at byte 1";
+        check(&mut pipeline, Format::Avro, &[payload], &[expect]);
+    }
+}

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use model::limits::{
-    PAYLOAD_BYTES_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEFAULT_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_FIELDS_MAX,
-    SCHEMA_NODES_MAX, SCHEMA_REFERENCES_MAX, SCHEMA_WITH_REFERENCES_BYTES_MAX,
+    PAYLOAD_BYTES_MAX, SCHEMA_ALIASES_MAX, SCHEMA_BYTES_MAX, SCHEMA_CONSTANTS_MAX, SCHEMA_DEFAULT_BYTES_MAX,
+    SCHEMA_DEPTH_MAX, SCHEMA_FIELDS_MAX, SCHEMA_NODES_MAX, SCHEMA_REFERENCES_MAX, SCHEMA_WITH_REFERENCES_BYTES_MAX,
 };
 use serde_json::{Map, Value};
 
@@ -214,7 +214,7 @@ impl Parser {
             place.key("order").refuse(format_args!("{order:?} is none of ascending, descending and ignore"))
         })?;
         let mut aliases = Vec::new();
-        for alias in texts(object, "aliases", place)? {
+        for alias in aliases_of(object, place)? {
             if !is_name(alias) {
                 return Err(place.key("aliases").refuse(not_a_name(alias)));
             }
@@ -251,6 +251,12 @@ impl Parser {
         let at = place.key("symbols");
         let symbols = texts(object, "symbols", &place)?;
         self.count(symbols.len(), &at)?;
+        if symbols.len() > SCHEMA_CONSTANTS_MAX {
+            let (name, count) = (&named.name, symbols.len());
+            return Err(
+                at.refuse(format_args!("the enum {name} has {count} symbols, and {SCHEMA_CONSTANTS_MAX} are allowed"))
+            );
+        }
         let mut known = HashSet::new();
         for symbol in &symbols {
             if !is_name(symbol) {
@@ -298,7 +304,7 @@ impl Parser {
                 .refuse(format_args!("{} is a type of Avro and cannot be defined", name.name)));
         }
         let mut aliases: Vec<FullName> = Vec::new();
-        for alias in texts(object, "aliases", place)? {
+        for alias in aliases_of(object, place)? {
             let alias = FullName::of(alias, &name.namespace).map_err(|why| place.key("aliases").refuse(why))?;
             if !aliases.contains(&alias) {
                 aliases.push(alias);
@@ -404,6 +410,16 @@ fn texts<'a>(object: &'a Map<String, Value>, key: &str, place: &Place<'_>) -> Re
         Some(Value::Array(items)) => items.iter().map(|item| item.as_str().ok_or_else(wrong)).collect(),
         Some(_) => Err(wrong()),
     }
+}
+
+fn aliases_of<'a>(object: &'a Map<String, Value>, place: &Place<'_>) -> Result<Vec<&'a str>, Invalid> {
+    let aliases = texts(object, "aliases", place)?;
+    if aliases.len() > SCHEMA_ALIASES_MAX {
+        let count = aliases.len();
+        let why = format_args!("there are {count} aliases, and {SCHEMA_ALIASES_MAX} are allowed");
+        return Err(place.key("aliases").refuse(why));
+    }
+    Ok(aliases)
 }
 
 fn not_a_name(text: &str) -> String {

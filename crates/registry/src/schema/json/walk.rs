@@ -1,8 +1,8 @@
 //! The limits of a schema: its texts, and each schema within it.
 
 use model::limits::{
-    SCHEMA_BYTES_MAX, SCHEMA_DEFAULT_BYTES_MAX, SCHEMA_FIELDS_MAX, SCHEMA_NODES_MAX, SCHEMA_PATTERN_BYTES_MAX,
-    SCHEMA_REFERENCES_MAX, SCHEMA_WITH_REFERENCES_BYTES_MAX,
+    SCHEMA_BYTES_MAX, SCHEMA_CONSTANTS_MAX, SCHEMA_DEFAULT_BYTES_MAX, SCHEMA_FIELDS_MAX, SCHEMA_NODES_MAX,
+    SCHEMA_PATTERN_BYTES_MAX, SCHEMA_REFERENCES_MAX, SCHEMA_WITH_REFERENCES_BYTES_MAX,
 };
 use serde_json::Value;
 use std::collections::HashSet;
@@ -65,6 +65,7 @@ pub fn check(root: &Node<'_>) -> Result<(), Invalid> {
             return invalid(format!("the schema has more than {SCHEMA_NODES_MAX} parts; describe fewer at once"));
         }
         fields(&node, &path)?;
+        constants(&node, &path)?;
         default(&node, &path)?;
         for (pattern, at) in patterns(&node) {
             pattern_bytes += pattern.len();
@@ -92,6 +93,14 @@ fn fields(node: &Node<'_>, path: &str) -> Result<(), Invalid> {
             "`{path}/properties` has {count} properties, at most {SCHEMA_FIELDS_MAX} are allowed: as many as a message may have \
              metrics"
         ));
+    }
+    Ok(())
+}
+
+fn constants(node: &Node<'_>, path: &str) -> Result<(), Invalid> {
+    let count = node.get("enum").and_then(Value::as_array).map_or(0, Vec::len);
+    if count > SCHEMA_CONSTANTS_MAX {
+        return invalid(format!("`{path}/enum` has {count} values, at most {SCHEMA_CONSTANTS_MAX} are allowed"));
     }
     Ok(())
 }

@@ -116,6 +116,11 @@ impl Fault {
             why =
                 "editions are not supported: write `syntax = \"proto3\";` or `syntax = \"proto2\";` instead".to_owned();
         }
+        // The parser has one text for two mistakes.
+        if why == "invalid group name" {
+            why = "a group's name begins with a capital letter, and what is imported is a relative path such as \"unit.proto\""
+                .to_owned();
+        }
         Self { at, why }
     }
 }
@@ -264,6 +269,7 @@ fn named(what: &str, name: &str, outer: usize) -> Result<(), String> {
     ))
 }
 
+/// Of constants there may be [`model::limits::SCHEMA_CONSTANTS_MAX`], which are as many.
 fn few(what: &str, name: &str, count: usize) -> Result<(), String> {
     if count <= SCHEMA_FIELDS_MAX {
         return Ok(());
