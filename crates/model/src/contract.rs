@@ -8,8 +8,13 @@
 //! play those parts and every other field is a metric. Nested records are flattened: the field `temp` of the record
 //! `motor` is the metric `motor.temp`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::TenantId;
+use crate::limits::UNKNOWN_SCHEMA_IDS_MAX;
 
 /// The language that a schema is written in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -49,6 +54,46 @@ pub enum Verdict {
     Unusable(String),
     /// The registry that was asked does not know the id.
     Unknown,
+}
+
+/// Where schemas come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SchemaSource {
+    /// This server's own registry: every schema that there is has been told of.
+    #[default]
+    BuiltIn,
+    /// A registry elsewhere: an id that was not told of may have a meaning yet.
+    External,
+}
+
+/// Ids of which it was told that they mean nothing: a bounded number for each tenant. Who sends many loses what was told of
+/// the lowest first, by the same rule wherever a log is followed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UnknownIds(BTreeMap<TenantId, BTreeSet<u32>>);
+
+impl UnknownIds {
+    /// Takes note of a verdict: whether the id means nothing. Gives back the id whose verdict is forgotten for it.
+    pub fn told(&mut self, tenant: TenantId, id: u32, unknown: bool) -> Option<u32> {
+        if !unknown {
+            if let Some(ids) = self.0.get_mut(&tenant) {
+                ids.remove(&id);
+            }
+            return None;
+        }
+        let ids = self.0.entry(tenant).or_default();
+        ids.insert(id);
+        if ids.len() <= UNKNOWN_SCHEMA_IDS_MAX {
+            return None;
+        }
+        let lowest = ids.iter().copied().find(|known| *known != id)?;
+        ids.remove(&lowest);
+        Some(lowest)
+    }
+
+    /// Whether it was last told that the id means nothing.
+    pub fn contains(&self, tenant: TenantId, id: u32) -> bool {
+        self.0.get(&tenant).is_some_and(|ids| ids.contains(&id))
+    }
 }
 
 /// What a schema demands.

@@ -64,7 +64,7 @@ reasons! {
     Quarantined = 21, "quarantined", "The device is quarantined: set its status to active and replay.";
     FormatUnsupported = 22, "format-unsupported", "The payload's format needs a schema that the device does not have.";
     SchemaUnknown = 23, "schema-unknown", "The payload names a schema id that the registry does not know.";
-    SchemaUnavailable = 24, "schema-unavailable", "The schema registry could not be reached; the message is replayed when it returns.";
+    SchemaUnavailable = 24, "schema-unavailable", "The external schema registry has not said what the payload's schema id means; the message is replayed once it has.";
     SchemaMismatch = 26, "schema-mismatch", "The payload names a schema of another subject than its device's. Check which schema the device was given.";
     SchemaUnusable = 27, "schema-unusable", "The device's schema cannot be used to read messages; `tidewater schema check` says why.";
     RequiredMissing = 28, "required-missing", "A field that the schema requires is missing.";

@@ -185,6 +185,8 @@ pub const SCHEMA_PATTERN_BYTES_MAX: usize = 1 << 10;
 pub const SCHEMA_SUBJECT_BYTES_MAX: usize = TOPIC_BYTES_MAX;
 /// Versions of one subject.
 pub const SCHEMA_VERSIONS_MAX: usize = 1_000;
+/// Ids of one tenant that an external registry does not know, and of which the log says so: any device can make one up.
+pub const UNKNOWN_SCHEMA_IDS_MAX: usize = 1_000;
 /// Schemas (texts) of one tenant.
 pub const SCHEMAS_PER_TENANT_MAX: usize = 10_000;
 /// A UCUM code.

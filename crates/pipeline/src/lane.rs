@@ -100,6 +100,9 @@ impl Lane {
         let Some(record) = plan.schema(tenant, id) else {
             return Err((Reason::SchemaUnknown, format!("there is no schema {id}")));
         };
+        if record.places.is_empty() {
+            usable(record)?;
+        }
         let place = match schema_id {
             None => record.places.last(),
             Some(schema_id) => {

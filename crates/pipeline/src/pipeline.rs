@@ -217,6 +217,7 @@ impl Pipeline {
                     self.plan.set_schema(tenant, *record);
                     self.tables.follow(tenant, &self.plan);
                 }
+                Ok(Control::SchemaSource(source)) => self.plan.set_source(source),
                 Ok(Control::Class { tenant, class, rules }) => {
                     self.plan.set_rules(tenant, class, *rules);
                     self.tables.follow(tenant, &self.plan);

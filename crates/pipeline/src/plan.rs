@@ -2,12 +2,12 @@
 //! it up: the rules of classes and the schemas of tenants. A record holds from its batch on.
 //!
 //! Stored form (little-endian): classes u32, then per class tenant 16 bytes, class text, rules as JSON (blob) | schemas
-//! u32, then per schema tenant 16 bytes, record as JSON (blob).
+//! u32, then per schema tenant 16 bytes, record as JSON (blob) | source of schemas u8: 0 built in, 1 external.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use model::contract::{Layout, Place, SchemaRecord, Verdict};
+use model::contract::{Layout, Place, SchemaRecord, SchemaSource, UnknownIds, Verdict};
 use model::wire::{Reader, Short, Writer};
 use model::{ClassRules, TenantId};
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub struct Plan {
     majors: HashMap<(TenantId, Uuid), Newest>,
     /// Avro schemas by the fingerprint of the single-object encoding.
     fingerprints: HashMap<(TenantId, u64), BTreeSet<u32>>,
+    unknown: UnknownIds,
+    source: SchemaSource,
     usual: Arc<ClassRules>,
     /// Counts changes: what was compiled from the plan is told to be old by it.
     generation: u64,
@@ -46,6 +48,11 @@ impl Plan {
     /// A tenant's schema by its id in the wire format.
     pub fn schema(&self, tenant: TenantId, id: u32) -> Option<&Arc<SchemaRecord>> {
         self.schemas.get(&(tenant, id))
+    }
+
+    /// Where schemas come from.
+    pub fn source(&self) -> SchemaSource {
+        self.source
     }
 
     /// Every class that has rules.
@@ -89,6 +96,11 @@ impl Plan {
         self.classes.insert((tenant, class), Arc::new(rules));
     }
 
+    /// From here on schemas come from there. Nothing that was compiled depends on it.
+    pub fn set_source(&mut self, source: SchemaSource) {
+        self.source = source;
+    }
+
     /// From here on the tenant's schema with the record's id is this.
     pub fn set_schema(&mut self, tenant: TenantId, record: SchemaRecord) {
         self.generation += 1;
@@ -103,6 +115,10 @@ impl Plan {
             && let Some(Layout::Avro(layout)) = contract.roots.first().and_then(|root| root.layout.as_ref())
         {
             self.fingerprints.entry((tenant, layout.fingerprint)).or_default().insert(record.id);
+        }
+        let unknown = matches!(record.contract, Verdict::Unknown);
+        if let Some(forgotten) = self.unknown.told(tenant, record.id, unknown) {
+            self.schemas.remove(&(tenant, forgotten));
         }
         self.schemas.insert((tenant, record.id), Arc::new(record));
     }
@@ -120,6 +136,7 @@ impl Plan {
             out.extend_from_slice(tenant.as_bytes());
             out.blob(&json(&**record));
         }
+        out.u8(u8::from(self.source == SchemaSource::External));
     }
 
     /// Reads what [`Plan::encode`] wrote. Fails where it is cut short, has bytes left over or is of a newer version.
@@ -135,6 +152,11 @@ impl Plan {
             let tenant = TenantId::from_bytes(reader.array()?);
             plan.set_schema(tenant, from_json(reader.blob()?)?);
         }
+        plan.source = match reader.u8()? {
+            0 => SchemaSource::BuiltIn,
+            1 => SchemaSource::External,
+            _ => return Err(Short),
+        };
         if reader.0.is_empty() { Ok(plan) } else { Err(Short) }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{DeviceIndex, Reader, SessionKey, Short, Source, Writer};
-use crate::contract::SchemaRecord;
+use crate::contract::{SchemaRecord, SchemaSource};
 use crate::ids::{DeviceId, TenantId};
 use crate::rules::{ClassRules, Profile};
 
@@ -18,7 +18,7 @@ const DEVICE_BYTES: usize = 4 + 16;
 /// Stored as tag u8, length u32, then: 3 held: session u128, packet id u16, payload hash u128 · 4 released: session u128,
 /// packet id u16 · 5 session ended: session u128 · 6 bind topic: index u32, tenant 16 bytes, topic text · 7 bind devices:
 /// tenant 16 bytes, class text, profile JSON (empty: the default), per device index u32 and id 16 bytes · 8 schema: tenant
-/// 16 bytes, JSON · 9 class: tenant 16 bytes, class text, JSON.
+/// 16 bytes, JSON · 9 class: tenant 16 bytes, class text, JSON · 10 schema source: u8 (0 built in, 1 external).
 #[derive(Clone, PartialEq, Debug)]
 pub enum Control {
     /// From here on each index stands for its device, of this class and with this profile. Each segment repeats the binding of every index that
@@ -28,6 +28,8 @@ pub enum Control {
     BindTopic { index: DeviceIndex, tenant: TenantId, topic: Arc<str> },
     /// From here on the tenant's schema with this id is this; said once, and again when it has more places.
     Schema { tenant: TenantId, record: Box<SchemaRecord> },
+    /// From here on schemas come from there: it says what an id means that no record told of.
+    SchemaSource(SchemaSource),
     /// From here on the class has these rules.
     Class { tenant: TenantId, class: Arc<str>, rules: Box<ClassRules> },
     /// MQTT QoS 2: `packet_id` awaits PUBREL in this session, for a payload with this 128-bit hash.
@@ -110,6 +112,13 @@ impl Control {
                 out.extend_from_slice(&json(rules));
                 9
             }
+            Self::SchemaSource(source) => {
+                out.u8(match source {
+                    SchemaSource::BuiltIn => 0,
+                    SchemaSource::External => 1,
+                });
+                10
+            }
             Self::Held { session, packet_id, payload_hash } => {
                 out.u128(session.0);
                 out.u16(*packet_id);
@@ -164,6 +173,11 @@ impl Control {
                 let (tenant, class) = (TenantId::from_bytes(body.array()?), body.text()?.into());
                 Self::Class { tenant, class, rules: from_json(std::mem::take(&mut body.0))? }
             }
+            10 => Self::SchemaSource(match body.u8()? {
+                0 => SchemaSource::BuiltIn,
+                1 => SchemaSource::External,
+                _ => return Err(Short),
+            }),
             _ => return Err(Short),
         };
         if body.0.is_empty() { Ok(control) } else { Err(Short) }

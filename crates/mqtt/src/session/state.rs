@@ -51,6 +51,7 @@ impl SessionState {
             Control::BindDevices { .. }
             | Control::BindTopic { .. }
             | Control::Schema { .. }
+            | Control::SchemaSource(_)
             | Control::Class { .. } => {}
         }
     }

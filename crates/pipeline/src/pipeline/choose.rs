@@ -2,10 +2,10 @@
 //!
 //! A payload that begins with a zero byte is in the Confluent wire format: behind it the id of its schema (big-endian).
 //! None of JSON, MessagePack, CBOR and Protobuf begins a message so; of Avro a bare datum can, and is one unless the tenant
-//! has a schema of that id. An Avro payload may also be in the single-object encoding. Everything else is read under what
+//! has a schema of that id (or, with an external registry, may have). An Avro payload may also be in the single-object encoding. Everything else is read under what
 //! the device, or its class, names.
 
-use model::contract::{Contract, Language, Verdict};
+use model::contract::{Contract, Language, SchemaSource, Verdict};
 use model::{Format, PayloadKind, Reason};
 
 use super::{Payload, Pipeline};
@@ -93,6 +93,11 @@ impl Pipeline {
             if let Some(id) = id.filter(is_known) {
                 return self.written(payload, own, id, WIRE_BYTES);
             }
+            if let Some(id) = id.filter(|id| self.plan.schema(tenant, *id).is_none())
+                && self.plan.source() == SchemaSource::External
+            {
+                return Err(not_told(id));
+            }
             if let [0xC3, 0x01, rest @ ..] = bytes
                 && let Some(fingerprint) = rest.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
                 && let Some(id) = self.plan.by_fingerprint(tenant, fingerprint, key.schema_id)
@@ -120,7 +125,10 @@ impl Pipeline {
         let table = &mut self.tables.list[payload.group.table as usize];
         payload.lane = None;
         let Some(record) = self.plan.schema(table.tenant, id) else {
-            return Err((Reason::SchemaUnknown, format!("there is no schema {id}")));
+            return Err(match self.plan.source() {
+                SchemaSource::BuiltIn => (Reason::SchemaUnknown, format!("there is no schema {id}")),
+                SchemaSource::External => not_told(id),
+            });
         };
         let (root, indexes) = match &record.contract {
             Verdict::Usable(contract) if contract.language == Language::Protobuf => {
@@ -142,6 +150,11 @@ impl Pipeline {
             _ => Format::Json,
         })
     }
+}
+
+/// The external registry has not been asked yet, or did not answer.
+fn not_told(id: u32) -> Refusal {
+    (Reason::SchemaUnavailable, format!("the external registry has not said yet what schema {id} is"))
 }
 
 /// The position of the message type that a Protobuf payload names, and how many bytes that takes.

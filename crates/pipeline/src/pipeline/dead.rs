@@ -75,12 +75,12 @@ impl Pipeline {
     }
 
     /// Counts a message of a device whose class flags devices for what they send. What is tried again does not count: it was
-    /// counted when it was sent.
+    /// counted when it was sent. Nor does what a registry that is out of reach is the cause of.
     #[inline]
     pub(super) fn tally(&mut self, payload: &Payload<'_>, rejected: Option<Reason>, output: &mut Output) {
         let facts = payload.group;
         let Some(rule) = &self.tables.list[facts.table as usize].rules.quarantine else { return };
-        if payload.origin.is_some() || rejected == Some(Reason::Quarantined) {
+        if payload.origin.is_some() || matches!(rejected, Some(Reason::Quarantined | Reason::SchemaUnavailable)) {
             return;
         }
         let decided = self.tallies.count(facts.route.slot, rejected.is_some(), rule);

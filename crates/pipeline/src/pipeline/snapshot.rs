@@ -1,7 +1,7 @@
 //! The stored form of a pipeline's state.
 //!
 //! ```text
-//! snapshot = magic "TWPS" | format u16 = 3 | partition u16 | position u64 | plan blob | tables | windows | devices
+//! snapshot = magic "TWPS" | format u16 = 4 | partition u16 | position u64 | plan blob | tables | windows | devices
 //!          | tallies
 //! ```
 //!
@@ -20,7 +20,7 @@ use crate::tallies::Tallies;
 use crate::window::Windows;
 
 const MAGIC: [u8; 4] = *b"TWPS";
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 
 /// A snapshot that cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ use super::*;
 mod contracts;
 mod encoded;
 mod examples;
+mod external;
 mod mutations;
 mod properties;
 mod replays;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::contract::{SchemaRecord, Verdict};
+use model::contract::{SchemaRecord, SchemaSource, UnknownIds, Verdict};
 use model::{Batch, BatchPool, ClassRules, Clock, Control, ErrorKind, Offset, TenantId, limits};
 use registry::{Change, Paging, Registry, TenantRules};
 use serde::Serialize;
@@ -33,6 +33,8 @@ const RECORD_BYTES: usize = 64;
 #[derive(Clone, Default, Debug)]
 pub struct KnownRules {
     schemas: HashMap<(TenantId, u32), u128>,
+    unknown: UnknownIds,
+    source: SchemaSource,
     classes: HashMap<TenantId, HashMap<Arc<str>, u128>>,
 }
 
@@ -92,6 +94,46 @@ impl Plans {
             let Some(next) = page.next else { return Ok(()) };
             paging.cursor = Some(next);
         }
+    }
+
+    /// From here on schemas come from there.
+    pub async fn follow_source(&self, source: SchemaSource) -> Result<(), PlansError> {
+        let _turn = self.turn.lock().await;
+        if self.lock().source != source {
+            self.append(vec![(Control::SchemaSource(source), 0)]).await?;
+            self.lock().source = source;
+        }
+        Ok(())
+    }
+
+    /// Whether the log says what the tenant's id means, or that it means nothing.
+    pub fn knows_schema(&self, tenant: TenantId, id: u32) -> bool {
+        self.lock().schemas.contains_key(&(tenant, id))
+    }
+
+    /// Brings verdicts on ids that are none of the registry's schemas into the log. What it says of a schema stays.
+    pub async fn tell(&self, tenant: TenantId, verdicts: Vec<SchemaRecord>) -> Result<(), PlansError> {
+        let _turn = self.turn.lock().await;
+        let (mut records, mut told) = (Vec::new(), Vec::new());
+        for record in verdicts {
+            let unknown = matches!(record.contract, Verdict::Unknown);
+            {
+                let known = self.lock();
+                let has = known.schemas.contains_key(&(tenant, record.id));
+                if has && (unknown || !known.unknown.contains(tenant, record.id)) {
+                    continue;
+                }
+            }
+            let (digest, bytes) = digest(&record);
+            told.push((record.id, digest, unknown));
+            records.push((Control::Schema { tenant, record: Box::new(record) }, bytes));
+        }
+        if !records.is_empty() {
+            self.append(records).await?;
+        }
+        let mut known = self.lock();
+        told.into_iter().for_each(|(id, digest, unknown)| known.learn_schema(tenant, id, digest, unknown));
+        Ok(())
     }
 
     /// Completes when the tenant's rules as they are now hold for everything that is published from now on.
@@ -203,8 +245,10 @@ impl KnownRules {
     pub fn of(plan: &pipeline::Plan) -> Self {
         let mut known = Self::default();
         for (tenant, record) in plan.schemas() {
-            known.schemas.insert((tenant, record.id), digest(record).0);
+            let unknown = matches!(record.contract, Verdict::Unknown);
+            known.learn_schema(tenant, record.id, digest(record).0, unknown);
         }
+        known.source = plan.source();
         for (tenant, class, rules) in plan.classes() {
             known.classes.entry(tenant).or_default().insert(class.clone(), digest(rules).0);
         }
@@ -236,8 +280,18 @@ impl KnownRules {
         Missing { records, learnt }
     }
 
+    /// As the pipeline does when it follows the record.
+    fn learn_schema(&mut self, tenant: TenantId, id: u32, digest: u128, unknown: bool) {
+        if let Some(forgotten) = self.unknown.told(tenant, id, unknown) {
+            self.schemas.remove(&(tenant, forgotten));
+        }
+        self.schemas.insert((tenant, id), digest);
+    }
+
     fn learn(&mut self, tenant: TenantId, learnt: Learnt) {
-        self.schemas.extend(learnt.schemas.into_iter().map(|(id, digest)| ((tenant, id), digest)));
+        for (id, digest) in learnt.schemas {
+            self.learn_schema(tenant, id, digest, false);
+        }
         self.classes.entry(tenant).or_default().extend(learnt.classes);
     }
 }

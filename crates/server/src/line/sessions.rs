@@ -39,6 +39,7 @@ impl HeldIds {
             Control::BindDevices { .. }
             | Control::BindTopic { .. }
             | Control::Schema { .. }
+            | Control::SchemaSource(_)
             | Control::Class { .. } => {}
         }
     }

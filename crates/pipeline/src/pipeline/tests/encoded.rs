@@ -36,7 +36,7 @@ fn avro() -> Root {
 }
 
 /// ts = 3 ms, these bytes for `temp` and `count`, state `run`, raw of one byte, an array of two.
-fn datum(temp: f64, count: &[u8]) -> Vec<u8> {
+pub fn datum(temp: f64, count: &[u8]) -> Vec<u8> {
     let ts = [0xF0, 0x2E]; // zig-zag of 3000
     [&ts[..], &temp.to_le_bytes(), count, &[2], &[2, 0xFF], &[3, 4, 2, 4, 0]].concat()
 }

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use journal::inspect::{self, DumpedFrame};
 use journal::{Frame, Topic};
+use model::contract::SchemaSource;
 use model::dead_letter::{Entry, Replayed};
 use model::{BatchView, Control, DeviceIndex, GroupFlags, Offset, Partition, Replay, Source};
 use serde_json::{Value, json};
@@ -182,6 +183,9 @@ fn control_documents(control: &Control) -> Vec<Value> {
     let document = match control {
         Control::BindDevices { .. } | Control::BindTopic { .. } => {
             return control.bindings().map(|(index, source)| binding_document(index, &source)).collect();
+        }
+        Control::SchemaSource(source) => {
+            json!({"control": "schema source", "external": *source == SchemaSource::External})
         }
         Control::Schema { tenant, record } => json!({"control": "schema", "tenant_id": tenant, "schema": record}),
         Control::Class { tenant, class, rules } => {
