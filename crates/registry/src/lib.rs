@@ -21,7 +21,7 @@ pub mod units;
 pub use cache::{Cached, DeviceAuth, KeyAuth, KnownProfile, Revision};
 pub use change::Change;
 pub use error::{Denial, Error, Resource, Result, SchemaError};
-pub use registry::{Bootstrap, Compatible, Created, NewKey, Registered, Registry, Rotated, TenantRules};
+pub use registry::{Bootstrap, Compatible, Created, Mirrored, NewKey, Registered, Registry, Rotated, TenantRules};
 pub use resource::class::{Class, ClassLimits, ClassSettings, Durability, Retention, format_from_name};
 pub use resource::device::{DEFAULT_CLASS, Device, DeviceFilter, DeviceSettings, NewDevice, Status};
 pub use resource::duration_text;

@@ -30,7 +30,7 @@ use schemas::Schemas;
 pub use devices::{Created, Rotated};
 pub use keys::NewKey;
 pub use rules::TenantRules;
-pub use schemas::{Compatible, Registered};
+pub use schemas::{Compatible, Mirrored, Registered};
 
 /// Changes that a receiver may be behind; past it, it takes it that everything changed.
 const CHANGES_MAX: usize = 4096;

@@ -35,11 +35,12 @@ const READERS_MAX: u32 = 4;
 /// How long a statement waits for a lock or a connection before it fails as unavailable.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "registry", include_str!("../../migrations/0001_registry.sql")),
     (2, "devices by id", include_str!("../../migrations/0002_devices_by_id.sql")),
     (3, "schemas", include_str!("../../migrations/0003_schemas.sql")),
     (4, "tenant rules", include_str!("../../migrations/0004_tenant_rules.sql")),
+    (5, "schema source", include_str!("../../migrations/0005_schema_source.sql")),
 ];
 
 type Transaction<'a> = sqlx::Transaction<'a, sqlx::Sqlite>;

@@ -79,6 +79,16 @@ pub enum SchemaError {
          (through /schema-registry)"
     )]
     TooMany,
+    #[error(
+        "this data directory has schemas of its own (tenant `{tenant}` has {schemas}), whose ids would collide with those of \
+         an external registry: set `schemas.url` to \"builtin:\", or start with a new data directory"
+    )]
+    HasOwn { tenant: String, schemas: u64 },
+    #[error(
+        "the schemas of this data directory are those of an external registry (tenant `{tenant}` has {schemas}): set \
+         `schemas.url` to it again, or start with a new data directory and register them there"
+    )]
+    HasMirrored { tenant: String, schemas: u64 },
 }
 
 fn listed(differences: &[Difference]) -> String {
@@ -113,7 +123,9 @@ impl SchemaError {
             | Self::Referenced { .. }
             | Self::Named { .. }
             | Self::TooManyVersions
-            | Self::TooMany => ErrorKind::Conflict,
+            | Self::TooMany
+            | Self::HasOwn { .. }
+            | Self::HasMirrored { .. } => ErrorKind::Conflict,
         }
     }
 
@@ -137,6 +149,7 @@ impl SchemaError {
             Self::Referenced { .. } => "schema-referenced",
             Self::Named { .. } => "schema-in-use",
             Self::TooManyVersions | Self::TooMany => "schema-limit",
+            Self::HasOwn { .. } | Self::HasMirrored { .. } => "schema-source",
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Schemas: registered, found, tested, deleted.
 //!
 //! [`parsed`] keeps what texts mean, [`register`] decides what a new version becomes, [`compatibility`] what a level
-//! allows, [`delete`] what may go, [`settings`] what is decided about subjects. Texts are parsed off the runtime's
+//! allows, [`delete`] what may go, [`settings`] what is decided about subjects, [`mirror`] takes over what another registry has. Texts are parsed off the runtime's
 //! threads. A tenant's changes take turns, so what a decision was made from is still true when it is written.
 
 mod compatibility;
 mod delete;
 mod identity;
+mod mirror;
 mod parsed;
 mod register;
 mod settings;
@@ -26,6 +27,7 @@ use crate::schema::Schema;
 use crate::{Error, Result};
 
 pub use compatibility::Compatible;
+pub use mirror::Mirrored;
 pub use register::Registered;
 
 /// Tenants that change schemas at the same moment seldom have to wait for each other.

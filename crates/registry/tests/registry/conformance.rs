@@ -2,6 +2,7 @@
 
 mod devices;
 mod keys;
+mod mirror;
 mod rules;
 mod schemas;
 mod tenants;
@@ -47,6 +48,11 @@ on_every_backend! {
         a_class_goes_before_its_tenant,
         a_profile_has_the_tags_that_the_class_names,
         a_change_says_whether_sessions_end,
+    },
+    mirror::{
+        a_copy_keeps_id_and_version,
+        a_registration_elsewhere_is_weighed_here,
+        schemas_come_from_one_place,
     },
     keys::{
         a_key_is_what_its_token_says,

@@ -35,6 +35,12 @@ impl Failure {
         Self::new(404, "HTTP 404 Not Found")
     }
 
+    /// 421: this server is not the one to ask.
+    pub fn elsewhere(url: &str) -> Self {
+        let what = format!("The schemas of this server are in the registry at {url}");
+        Self::new(421, format!("{what}: set schema.registry.url to that; what is registered there is taken over here"))
+    }
+
     pub fn version_invalid(version: &str) -> Self {
         let what = format!("The specified version '{version}' is not a valid version id.");
         Self::new(42202, format!("{what} Allowed values are between [1, 2^31-1] and the string \"latest\""))
@@ -150,7 +156,9 @@ impl From<SchemaError> for Failure {
                 ),
             ),
             E::Named { .. } => Self::new(42206, error.to_string()),
-            E::TooManyVersions | E::TooMany => Self::new(42205, error.to_string()),
+            E::TooManyVersions | E::TooMany | E::HasOwn { .. } | E::HasMirrored { .. } => {
+                Self::new(42205, error.to_string())
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! a contradiction that it did not see (ids, identities, places) fails on a constraint.
 
 mod settings;
+mod source;
 
 use model::contract::Place;
 use model::limits::SCHEMAS_PER_TENANT_MAX;

@@ -82,7 +82,7 @@ impl Inner {
 
     /// The schema with a text: where none is sent through Confluent's API, that of the latest version,
     /// which then gets other metadata.
-    async fn with_text(
+    pub(super) async fn with_text(
         &self,
         tenant: TenantId,
         live: &[SchemaPlace],
@@ -101,7 +101,7 @@ impl Inner {
     }
 
     /// The major that the schema belongs to: the newest, if it is only additions to the newest version of it.
-    async fn major_of(
+    pub(super) async fn major_of(
         &self,
         tenant: TenantId,
         subject: &str,
@@ -133,7 +133,7 @@ impl Inner {
         }
     }
 
-    async fn write(
+    pub(super) async fn write(
         &self,
         tenant: TenantId,
         places: &[SchemaPlace],
