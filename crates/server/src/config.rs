@@ -4,6 +4,7 @@
 //! once, each with its line. There are no secrets in it.
 
 pub mod backends;
+pub mod credentials;
 pub mod section;
 pub mod setting;
 
@@ -135,8 +136,10 @@ section! {
 section! {
     /// The schema registry.
     SchemasConfig = "schemas" {
-        /// `builtin:`.
+        /// `builtin:`, or `http(s)://…` of a server that speaks Confluent's API; https trusts the system's authorities (or SSL_CERT_FILE).
         url: SchemasUrl = SchemasUrl::Builtin,
+        /// A file with `USER:PASSWORD`, or with a bearer token, for that server. Or set TIDEWATER_SCHEMAS_CREDENTIALS to that.
+        credentials_file: Option<PathBuf> = None,
     }
 }
 
@@ -266,6 +269,10 @@ impl Config {
         let aligned = segment.is_multiple_of(BLOCK_BYTES as u64);
         let expected = "from 4MiB to 1GiB in steps of 4KiB, and at least four times `mqtt.packet_bytes_max`";
         reader.require("journal", "segment_bytes", aligned && sizes.contains(&segment), expected);
+        let SchemasConfig { url, credentials_file } = &config.schemas;
+        let needless = *url == SchemasUrl::Builtin && credentials_file.is_some();
+        let expected = "left out while `schemas.url` is \"builtin:\": nobody asks for credentials there";
+        reader.require("schemas", "credentials_file", !needless, expected);
         let mut mistakes = reader.finish();
         if !errors.is_empty() {
             // What a recovering parser makes of a broken file is a guess: only the syntax is reported.

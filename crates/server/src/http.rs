@@ -28,6 +28,7 @@ use registry::Registry;
 use store::Store;
 use tokio::sync::{Mutex, Semaphore};
 
+use crate::external::External;
 use crate::line::intake::Intake;
 use crate::line::ledger::Ledger;
 use crate::line::normalized::NormalizedTopic;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub intake: Intake,
     /// Sees to it that rules are in force.
     pub plans: Arc<Plans>,
+    /// Where schemas come from, if not from `registry`.
+    pub external: Option<External>,
     /// The `dead-letter` topic.
     pub dead_letters: Log,
     /// What is known of it.

@@ -1,7 +1,8 @@
 //! The `tidewater` server: it composes the libraries and holds none of their logic.
 //!
 //! In reading order: what can be configured ([`config`], [`logging`]), where everything is kept ([`data_dir`]), how the
-//! parts are put together ([`run`]), how messages come in over MQTT ([`gateway`]) and what becomes of them ([`line`]);
+//! parts are put together ([`run`]), how messages come in over MQTT ([`gateway`]) and what becomes of them ([`line`]),
+//! where schemas come from if not from here ([`external`]);
 //! how requests come in over HTTP ([`http`]), what they are answered with ([`api`], and `schema_registry` in
 //! Confluent's words), how it is watched ([`operations`]),
 //! and the command line ([`cli`]).
@@ -21,6 +22,8 @@ pub mod line;
 mod quarantine;
 mod quotas;
 mod retention;
+
+pub mod external;
 
 pub mod api;
 pub mod http;

@@ -16,7 +16,7 @@ use axum::routing::get;
 use serde_json::json;
 
 pub use metrics::Metrics;
-pub use ready::{Obstacle, obstacles};
+pub use ready::{Obstacle, obstacles, warnings};
 pub use sample::Sample;
 
 /// Reads the state of the server when somebody asks for it.
@@ -44,7 +44,8 @@ async fn metrics_text(State(operations): State<Operations>) -> impl IntoResponse
 }
 
 async fn readiness(State(operations): State<Operations>) -> impl IntoResponse {
-    let obstacles = obstacles(&(operations.sampler)());
+    let sample = (operations.sampler)();
+    let (obstacles, warnings) = (obstacles(&sample), warnings(&sample));
     let status = if obstacles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(json!({"ready": obstacles.is_empty(), "reasons": obstacles})))
+    (status, axum::Json(json!({"ready": obstacles.is_empty(), "reasons": obstacles, "warnings": warnings})))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use journal::{Journal, JournalConfig, Topic};
+use model::contract::SchemaSource;
 use model::{Clock, Disk, TenantId};
 use prometheus_client::metrics::gauge::Gauge;
 use registry::Registry;
@@ -14,9 +15,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
-use crate::config::backends::{JournalUrl, RegistryUrl, StoreUrl};
+use crate::config::backends::{JournalUrl, RegistryUrl, SchemasUrl, StoreUrl};
+use crate::config::{Config, credentials};
 use crate::data_dir::{DataDir, Listen};
+use crate::external::client::Client;
+use crate::external::{self, External};
 use crate::gateway::{self, Gateway, GatewayParts};
 use crate::http::{self, App};
 use crate::line::plans::Plans;
@@ -67,6 +70,7 @@ impl Server {
         let registry_open = clock.monotonic();
         let store = open_store(&config, &data, disk.clone(), clock.clone())?;
         retention::load(&registry, &store).await?;
+        let schemas = schemas_from(&config, &registry).await?;
         let store_open = clock.monotonic();
         let journal = open_journal(&config, &data, disk.clone(), clock.clone())?;
         let journal_open = clock.monotonic();
@@ -83,6 +87,10 @@ impl Server {
         };
         let (line, Restored { held, rules }) = open_line(parts).await?;
         let plans = Plans::new(registry.clone(), line.raw.clone(), rules, clock.clone());
+        plans
+            .follow_source(schemas.source())
+            .await
+            .context("the source of schemas could not be brought into the log")?;
         plans.settle_all().await.context("the rules of classes could not be brought into the log")?;
         quotas::load(&registry, &line.ledger).await?;
         let line_open = clock.monotonic();
@@ -108,8 +116,9 @@ impl Server {
             runtime: Handle::current(),
         })?;
         let plans = Arc::new(plans.with_gateway(gateway.passed()));
+        let external = schemas.external(&registry, &plans, &clock);
         let (stopping, stop) = watch::channel(false);
-        let sampler = sampler(&line, &store, disk, &data, stop.clone());
+        let sampler = sampler(&line, &store, disk, &data, external.clone(), stop.clone());
         let operations = operations::router(Operations { metrics: metrics.clone(), sampler });
         let (http_connections, operations_connections) = (metrics.http.connections.clone(), Gauge::default());
         let app = App::new(http::Parts {
@@ -119,6 +128,7 @@ impl Server {
             store: store.clone(),
             intake: line.intake.clone(),
             plans: plans.clone(),
+            external: external.clone(),
             dead_letters: line.dead_letters.clone(),
             ledger: line.ledger.clone(),
             trials: line.trials.clone(),
@@ -126,14 +136,17 @@ impl Server {
         });
         let (listener, operations_listener) = (listeners.http.try_into()?, listeners.operations.try_into()?);
         let quarantine = Quarantine { registry: registry.clone(), store: store.clone(), intake: line.intake.clone() };
-        let tasks = vec![
-            tokio::spawn(http::server::serve(listener, http::router(app), http_connections, stop.clone())),
+        let mut tasks = vec![
+            tokio::spawn(http::server::serve(listener, http::router(app.clone()), http_connections, stop.clone())),
             tokio::spawn(http::server::serve(operations_listener, operations, operations_connections, stop.clone())),
             tokio::spawn(quarantine.follow(flagged, stop.clone())),
             tokio::spawn(retention::follow(registry.clone(), store, stop.clone())),
             tokio::spawn(plans.follow(stop.clone())),
-            tokio::spawn(maintain(registry.clone(), stop)),
+            tokio::spawn(maintain(registry.clone(), stop.clone())),
         ];
+        if let Some(external) = external {
+            tasks.push(tokio::spawn(external::follow::follow(app, external, external::follow::PERIOD, stop)));
+        }
         data.write_listen(&listen).context("listen.json could not be written")?;
         Ok(Self { listen, new_admin_key, data, line, registry, gateway, stopping, tasks })
     }
@@ -195,6 +208,40 @@ async fn open_registry(
     };
     let bootstrap = registry.bootstrap(deliver).await?;
     Ok((registry, bootstrap.dev_tenant, written))
+}
+
+/// Where schemas come from.
+enum Schemas {
+    BuiltIn,
+    External(Client),
+}
+
+/// Fails if the schemas that are kept came from elsewhere.
+async fn schemas_from(config: &Config, registry: &Registry) -> Result<Schemas> {
+    let schemas = match &config.schemas.url {
+        SchemasUrl::Builtin => Schemas::BuiltIn,
+        SchemasUrl::External(url) => {
+            let variable = std::env::var(credentials::VARIABLE).ok();
+            let credentials = credentials::read(config.schemas.credentials_file.as_deref(), variable)?;
+            Schemas::External(Client::new(url, credentials.as_deref()))
+        }
+    };
+    registry.take_schemas_from(schemas.source()).await?;
+    Ok(schemas)
+}
+
+impl Schemas {
+    fn source(&self) -> SchemaSource {
+        match self {
+            Self::BuiltIn => SchemaSource::BuiltIn,
+            Self::External(_) => SchemaSource::External,
+        }
+    }
+
+    fn external(self, registry: &Registry, plans: &Arc<Plans>, clock: &Clock) -> Option<External> {
+        let Self::External(client) = self else { return None };
+        Some(External::new(client, registry.clone(), plans.clone(), clock.clone()))
+    }
 }
 
 fn open_store(config: &Config, data: &DataDir, disk: Arc<dyn Disk>, clock: Clock) -> Result<Store> {
@@ -260,7 +307,14 @@ async fn maintain(registry: Registry, mut stop: watch::Receiver<bool>) {
 }
 
 /// Reads the state of the running server whenever `/metrics` or `/ready` is asked.
-fn sampler(line: &Line, store: &Store, disk: Arc<dyn Disk>, data: &DataDir, stop: watch::Receiver<bool>) -> Sampler {
+fn sampler(
+    line: &Line,
+    store: &Store,
+    disk: Arc<dyn Disk>,
+    data: &DataDir,
+    external: Option<External>,
+    stop: watch::Receiver<bool>,
+) -> Sampler {
     let (raw, dead_letters, overload) = (line.raw.clone(), line.dead_letters.clone(), line.overload.clone());
     let (store, dir, ledger) = (store.clone(), data.path().to_owned(), line.ledger.clone());
     Arc::new(move || {
@@ -279,6 +333,7 @@ fn sampler(line: &Line, store: &Store, disk: Arc<dyn Disk>, data: &DataDir, stop
             blocks_damaged: figures.blocks_damaged as u64,
             dead_letter_bytes: ledger.pending_bytes(),
             tenants_at_quota: ledger.at_quota().len() as u64,
+            schemas_outage: external.as_ref().and_then(External::outage),
             store_failure: figures.failure,
             free_bytes: disk.free_bytes(&dir).unwrap_or(0),
             stopping: *stop.borrow(),

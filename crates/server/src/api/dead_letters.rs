@@ -27,6 +27,8 @@ use crate::line::ledger::Tries;
 mod filter;
 mod replay;
 
+pub(crate) use replay::try_again;
+
 const DEAD_LETTERS: Access = Access::Key(Right::DeadLetters);
 const LETTER: &str = r#"{"id":"0-10042-0","device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","class":"pump","reason":"metric-type","sentence":"A metric is a number, a boolean or a short string.","detail":"a metric is a number, a boolean or a short string; found an array","path":"/metrics/pressure","schema_id":null,"schema_version":null,"kind":"data","format":"json","ts":1800000000000,"topic":"raw","partition":0,"offset":10042,"mqtt_topic":"tenant/0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11/device/c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7/data","state":"pending","tries":1,"last_try":{"at":1800000060000,"reason":"metric-type","path":"/metrics/pressure","detail":"…"},"payload":"eyJtZXRyaWNzIjp7InByZXNzdXJlIjpbMV19fQ=="}"#;
 const LIST: &str = r#"{"dead_letters":[{"id":"0-10042-0","device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","class":"pump","reason":"metric-type","sentence":"A metric is a number, a boolean or a short string.","detail":"a metric is a number, a boolean or a short string; found an array","path":"/metrics/pressure","schema_id":null,"schema_version":null,"kind":"data","format":"json","ts":1800000000000,"topic":"raw","partition":0,"offset":10042,"mqtt_topic":"tenant/0b2f6c1e-9d0a-4c55-8a43-3f1f5b6f0c11/device/c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7/data","state":"pending","tries":1,"last_try":{"at":1800000060000,"reason":"metric-type"},"payload":"eyJtZXRyaWNzIjp7InByZXNzdXJlIjpbMV19fQ=="}],"next":null}"#;
@@ -102,14 +104,14 @@ async fn show(State(app): State<App>, context: Context, Path(id): Path<String>) 
 }
 
 /// Waits a moment until it is known what became of the letters that were tried so far.
-async fn settle(app: &App) {
+pub(crate) async fn settle(app: &App) {
     if !app.ledger.wait_reached(app.dead_letters.durable(), SETTLED_WAIT_MAX).await {
         tracing::warn!("the dead letters are still being read: which of them were replayed is not wholly known");
     }
 }
 
 /// Reads the topic on a thread of its own kind, once it is its turn.
-async fn read_log<T: Send + 'static>(
+pub(crate) async fn read_log<T: Send + 'static>(
     app: &App,
     read: impl FnOnce(&Log) -> Result<T, DeadLetterError> + Send + 'static,
 ) -> Result<T, Problem> {

@@ -8,7 +8,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use model::limits::LIST_ROWS_MAX;
-use registry::{Deleted, Judge, NewSchema, Right, SchemaMajor, SchemaReference, SchemaText, language_from_name};
+use model::{ErrorKind, TenantId};
+use registry::{
+    Deleted, Judge, NewSchema, Registered, Right, SchemaMajor, SchemaReference, SchemaText, language_from_name,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -16,6 +19,7 @@ use uuid::Uuid;
 
 use self::sample::sent::SentSample;
 use super::fields::Fields;
+use crate::external::External;
 use crate::http::{Access, App, Context, JsonBody, Problem, Route};
 
 /// Majors in one answer when the request does not say how many.
@@ -30,6 +34,7 @@ const MAJOR: &str = r#"{"schema_id":"5b1c0a52-3f5e-4e0c-9f0e-0c7f7a3f8a10","subj
 const LIST: &str = r#"{"schemas":[{"schema_id":"5b1c0a52-3f5e-4e0c-9f0e-0c7f7a3f8a10","subject":"pump","major":1,"type":"json","version":1,"id":1,"created_at":1800000000000}],"next":null}"#;
 const BY_ID: &str = r#"{"id":1,"type":"json","schema":"{\"type\":\"object\"}","references":[],"metadata":null,"created_at":1800000000000,"places":[{"subject":"pump","version":1,"major":1,"schema_id":"5b1c0a52-3f5e-4e0c-9f0e-0c7f7a3f8a10","deleted":false}]}"#;
 const NEW: &str = r#"{"subject":"pump","type":"json","schema":{"type":"object","properties":{"temperature":{"type":"number","unit":"Cel","minimum":-50,"maximum":150}}}}"#;
+const REFRESHED: &str = r#"{"versions":2}"#;
 const CHECK: &str = r#"{"type":"json","schema":{"type":"object","properties":{"temperature":{"type":"number","unit":"Cel"}}},"sample":{"payload":{"temperature":23.4},"class":"pump"}}"#;
 const CHECKED: &str = r#"{"type":"json","usable":true,"why":null,"messages":[{"name":"","indexes":[],"form":"flat","unknown_fields":"as the class says","fields":[{"field":"temperature","name":"temperature","part":"metric","kind":"double","unit":"Cel","range":null,"allowed":null,"default":null,"required":false,"description":null}]}],"sample":{"wire_id":null,"accepted":1,"duplicates":0,"rejected":0,"readings":[{"index":0,"ts":1800000000000,"ts_received":true,"seq":null,"boot":null,"buffered":false,"tags":{},"metrics":{"temperature":{"value":23.4,"unit":"Cel","type":"double"}}}],"dead_letters":[]}}"#;
 
@@ -45,6 +50,9 @@ pub fn routes() -> Vec<Route> {
             .says("Registers a schema (`avro`, `json` or `protobuf`; its text, or for JSON its document). Within a major only optional fields may be added; `\"major\": true` opens the next major. The same schema again answers 200 with the same.")
             .takes(NEW)
             .answers(201, REGISTERED),
+        Route::post("/v1/schemas/refresh", WRITE, refresh)
+            .says("Takes over what is new in the external schema registry, which is otherwise asked once a minute. For all tenants.")
+            .answers(200, REFRESHED),
         Route::post("/v1/schemas/check", READ, check)
             .says("Explains what a schema means for messages, without registering it, and what would become of a `sample` under it: the readings, or the dead letters. The sample is a `payload` as JSON, or `base64` of bytes in a `format` (json, msgpack, cbor, avro, protobuf; bare, single-object or in the wire format), from a device of a `class`: the name of one, or the settings of one as POST /v1/classes takes them.")
             .takes(CHECK)
@@ -93,8 +101,13 @@ async fn register(
     JsonBody(sent): JsonBody<Sent>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let new = NewSchema { metadata: sent.metadata, ..new_schema(&sent.r#type, &sent.schema, sent.references)? };
-    let judge = Judge::Additive { major: sent.major };
-    let registered = app.registry.register_schema(context.tenant, &sent.subject, new, judge).await?;
+    let registered = match &app.external {
+        Some(external) => register_there(external, context.tenant, sent.subject, new, sent.major).await?,
+        None => {
+            let judge = Judge::Additive { major: sent.major };
+            app.registry.register_schema(context.tenant, &sent.subject, new, judge).await?
+        }
+    };
     app.plans.settled(context.tenant).await?;
     let (place, id) = (registered.version.place.place, registered.version.place.id);
     let status = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
@@ -103,6 +116,30 @@ async fn register(
         "version": place.version, "major": place.major,
     });
     Ok((status, Json(answer)))
+}
+
+/// What is registered elsewhere is taken over even if the caller goes away.
+async fn register_there(
+    external: &External,
+    tenant: TenantId,
+    subject: String,
+    new: NewSchema,
+    major: bool,
+) -> Result<Registered, Problem> {
+    let external = external.clone();
+    let task = tokio::spawn(async move { external.register(tenant, &subject, new, major).await });
+    Ok(task.await.expect("a registration does not panic")?)
+}
+
+async fn refresh(State(app): State<App>, _context: Context) -> Result<Json<Value>, Problem> {
+    let Some(external) = app.external.clone() else {
+        let detail =
+            "The schemas of this server are its own (`schemas.url` is \"builtin:\"): there is nothing to take over.";
+        return Err(Problem::new(ErrorKind::Conflict, "schemas-built-in", detail));
+    };
+    let task = tokio::spawn(async move { external.refresh().await });
+    let versions = task.await.expect("a refresh does not panic")?;
+    Ok(Json(json!({"versions": versions})))
 }
 
 /// The schema is its text, or (JSON and Avro) the document itself, which is taken as it is written.
@@ -197,6 +234,12 @@ async fn delete(
     context: Context,
     Path(schema_id): Path<String>,
 ) -> Result<StatusCode, Problem> {
+    if let Some(external) = &app.external {
+        let url = external.url();
+        let detail =
+            format!("Schemas come from the registry at {url}: delete it there. What was taken over stays readable.");
+        return Err(Problem::new(ErrorKind::Conflict, "schemas-external", detail));
+    }
     app.registry.delete_schema_major(context.tenant, uuid(&schema_id)?).await?;
     app.plans.settled(context.tenant).await?;
     Ok(StatusCode::NO_CONTENT)

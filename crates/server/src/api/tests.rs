@@ -51,6 +51,7 @@ impl Api {
             store,
             intake: line.intake.clone(),
             plans: Arc::new(plans),
+            external: None,
             dead_letters: line.dead_letters.clone(),
             ledger: line.ledger.clone(),
             trials: line.trials.clone(),

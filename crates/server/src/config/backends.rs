@@ -61,9 +61,50 @@ backend! {
     ObjectsUrl { File = "file" (Option<PathBuf>), } planned ["s3"]
 }
 
-backend! {
-    /// Where schemas are registered.
-    SchemasUrl { Builtin = "builtin", } planned ["http", "https"]
+/// Where schemas come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SchemasUrl {
+    /// They are registered here.
+    Builtin,
+    /// From a server that speaks Confluent's API: its URL.
+    External(String),
+}
+
+impl Setting for SchemasUrl {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let url = Url::read(value, &["builtin", "http", "https"], &[])?;
+        match url.scheme {
+            "builtin" => url.bare().map(|()| Self::Builtin),
+            "http" | "https" => external(&url).map(Self::External),
+            _ => Err(url.unsupported()),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Builtin => quote("builtin:"),
+            Self::External(url) => quote(url),
+        }
+    }
+}
+
+/// Scheme, host, port and path: nothing that a call could not append its own path to, and no password.
+fn external(url: &Url<'_>) -> Result<String, String> {
+    let expected =
+        || "a URL like \"https://registry.example:8081\", with a path if it has one and nothing behind it".to_owned();
+    if !url.rest.starts_with("//") {
+        return Err(expected());
+    }
+    let text = format!("{}:{}", url.scheme, url.rest);
+    let uri: ureq::http::Uri = text.parse().map_err(|_| expected())?;
+    let authority = uri.authority().ok_or_else(expected)?;
+    if authority.as_str().contains('@') {
+        return Err("a URL without credentials: put them into the file `schemas.credentials_file`".to_owned());
+    }
+    if uri.query().is_some() || url.rest.contains('#') || authority.host().is_empty() {
+        return Err(expected());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// A backend's URL, taken apart.

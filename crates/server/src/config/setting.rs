@@ -65,6 +65,18 @@ impl Setting for PathBuf {
     }
 }
 
+/// A file that need not be there; empty for none.
+impl Setting for Option<PathBuf> {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = value.as_str().ok_or_else(|| "the path of a file, or \"\" for none".to_owned())?;
+        Ok((!text.is_empty()).then(|| text.into()))
+    }
+
+    fn show(&self) -> String {
+        quote(&self.as_ref().map(|path| path.to_string_lossy()).unwrap_or_default())
+    }
+}
+
 impl Setting for u16 {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let number = integer(value).and_then(|number| Self::try_from(number).ok());

@@ -86,7 +86,6 @@ fn backends_that_are_not_built_are_named() {
         ("store", "clickhouse://h"),
         ("store", "cassandra://h"),
         ("objects", "s3://bucket"),
-        ("schemas", "https://h"),
     ] {
         let found = mistakes(&format!("{key}.url = \"{url}\""));
         assert!(found[0].contains("is planned"), "{found:?}");
@@ -112,4 +111,20 @@ fn an_anonymous_listener_is_loopback_only() {
     let overrides = Overrides { dev_anonymous: "0.0.0.0:1884".parse().ok(), ..Overrides::default() };
     let message = Config::load(&overrides).expect_err("refused").to_string();
     assert!(message.contains("0.0.0.0:1884 is not a loopback address"), "{message}");
+}
+
+#[test]
+fn schemas_come_from_a_url_without_a_password() {
+    let config = Config::parse("[schemas]\nurl = \"https://registry:8081/base/\"\ncredentials_file = \"/run/secret\"");
+    let schemas = config.expect("valid").schemas;
+    assert_eq!(schemas.url, SchemasUrl::External("https://registry:8081/base".to_owned()));
+    assert_eq!(schemas.credentials_file, Some("/run/secret".into()));
+    let url = |url: &str| mistakes(&format!("schemas.url = \"{url}\"")).join("");
+    assert!(url("http://me:secret@registry").contains("without credentials"));
+    for wrong in ["http:registry", "https://", "http://registry/?a=b", "http://registry/#a", "http://a b"] {
+        assert!(url(wrong).contains("a URL like"), "{wrong}: {}", url(wrong));
+    }
+    assert!(url("ftp://registry").contains("supported: `builtin:`, `http:`, `https:`"));
+    let expect = "1: `schemas.credentials_file` must be left out while `schemas.url` is \"builtin:\": nobody asks for credentials there.";
+    assert_eq!(mistakes("schemas.credentials_file = \"x\""), [expect]);
 }

@@ -14,6 +14,7 @@ use registry::schema::Difference;
 use registry::{Denial, SchemaError};
 use serde_json::{Map, Value, json};
 
+use crate::external::ExternalError;
 use crate::line::plans::PlansError;
 
 #[cfg(test)]
@@ -117,6 +118,16 @@ impl From<registry::Error> for Problem {
             registry::Error::Denied(Denial::Unknown) => problem.status(StatusCode::NOT_FOUND),
             registry::Error::Schema(error) => with_differences(problem, *error),
             _ => problem,
+        }
+    }
+}
+
+impl From<ExternalError> for Problem {
+    fn from(error: ExternalError) -> Self {
+        match error {
+            ExternalError::Registry(error) => error.into(),
+            ExternalError::Plans(error) => error.into(),
+            error => Self::new(error.kind(), error.code(), sentence(&error.to_string())),
         }
     }
 }

@@ -72,6 +72,7 @@ struct State {
     dead_letter_bytes: Gauge,
     tenants_at_quota: Gauge,
     store_failing: Gauge,
+    schema_registry_silent_seconds: Gauge,
     free_bytes: Gauge,
     commits: Family<Log, Counter>,
     batches: Family<Log, Counter>,
@@ -249,6 +250,8 @@ impl State {
         let text = "Tenants that are refused because they have as many dead letters as they may have";
         registry.register("tenants_at_dead_letter_quota", text, state.tenants_at_quota.clone());
         registry.register("store_failing", "1 while sealing or merging does not get on", state.store_failing.clone());
+        let text = "How long the external schema registry has not answered; 0 while it does, or there is none";
+        registry.register("schema_registry_silent_seconds", text, state.schema_registry_silent_seconds.clone());
         registry.register("disk_free_bytes", "Bytes that can still be written", state.free_bytes.clone());
         registry.register("journal_commits", "Commits since the start", state.commits.clone());
         registry.register("journal_batches", "Batches since the start", state.batches.clone());
@@ -276,6 +279,9 @@ impl State {
         self.dead_letter_bytes.set(sample.dead_letter_bytes as i64);
         self.tenants_at_quota.set(sample.tenants_at_quota as i64);
         self.store_failing.set(i64::from(sample.store_failure.is_some()));
+        // From the first moment on it is not 0.
+        let silent = sample.schemas_outage.as_ref().map_or(0, |outage| outage.lasts.as_secs() as i64 + 1);
+        self.schema_registry_silent_seconds.set(silent);
         self.free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));
         self.poisoned.set(i64::from(sample.poisoned.is_some()));
         self.ingest_held.set(i64::from(!sample.ingest_held.is_empty()));

@@ -46,9 +46,20 @@ pub fn obstacles(sample: &Sample) -> Vec<Obstacle> {
     found
 }
 
+/// What does not stand in the way and somebody has to look at.
+pub fn warnings(sample: &Sample) -> Vec<Obstacle> {
+    let silent = sample.schemas_outage.as_ref().map(|outage| {
+        let (seconds, why) = (outage.lasts.as_secs(), &outage.why);
+        let detail = format!("For {seconds} s now {why}");
+        Obstacle { code: "schema-registry-unavailable", detail }
+    });
+    silent.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::external::Outage;
 
     fn check(sample: Sample, expect: &[&str]) {
         let codes: Vec<_> = obstacles(&sample).into_iter().map(|obstacle| obstacle.code).collect();
@@ -64,6 +75,12 @@ mod tests {
         check(Sample { free_bytes: 0, ingest_held: "the disk is nearly full".into(), ..fine.clone() }, &["disk-full"]);
         check(Sample { store_failure: Some("ENOSPC".into()), ..fine.clone() }, &["store-failing"]);
         check(Sample { lag_bytes: limits::LAG_BYTES_MAX + 1, ..fine.clone() }, &["lag"]);
-        check(Sample { ingest_held: "the store is sealing".into(), ..fine }, &["ingest-held"]);
+        check(Sample { ingest_held: "the store is sealing".into(), ..fine.clone() }, &["ingest-held"]);
+        let outage = Outage { lasts: std::time::Duration::from_secs(90), why: "the registry is out of reach.".into() };
+        let silent = Sample { schemas_outage: Some(outage), ..fine.clone() };
+        check(silent.clone(), &[]);
+        let expect = "For 90 s now the registry is out of reach.".to_owned();
+        assert_eq!(warnings(&silent), [Obstacle { code: "schema-registry-unavailable", detail: expect }]);
+        assert_eq!(warnings(&fine), []);
     }
 }

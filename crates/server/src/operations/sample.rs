@@ -2,6 +2,8 @@
 
 use journal::{Figures, Topic};
 
+use crate::external::Outage;
+
 /// The state of the server at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
@@ -27,6 +29,8 @@ pub struct Sample {
     /// Bytes of dead letters that are kept and have not passed, and tenants that have as many as they may have.
     pub dead_letter_bytes: u64,
     pub tenants_at_quota: u64,
+    /// The external schema registry, if there is one and it does not answer.
+    pub schemas_outage: Option<Outage>,
     /// Why sealing or merging does not get on, if it does not.
     pub store_failure: Option<String>,
     /// Bytes that can still be written to the data directory's disk.

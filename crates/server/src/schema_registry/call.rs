@@ -82,6 +82,9 @@ impl Call {
         if !may(&key, &parts.method, &path) {
             return Err(Failure::forbidden());
         }
+        if let Some(external) = &app.external {
+            return Err(Failure::elsewhere(external.url()));
+        }
         let query = axum::extract::Query::try_from_uri(&parts.uri).map(|axum::extract::Query(query)| query);
         if !BODY_TYPES.contains(&media_type(&parts.headers).as_str()) {
             return Err(Failure::new(415, "HTTP 415 Unsupported Media Type"));

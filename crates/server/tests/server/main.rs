@@ -14,6 +14,7 @@ mod world;
 
 mod durability;
 mod evolution;
+mod external;
 mod faults;
 mod http;
 mod kill;

@@ -23,6 +23,7 @@ use super::{LOOKED_AT_MAX, cursor, letter_id, read_log, settle};
 use crate::http::{App, Context, JsonBody, Problem};
 use crate::line::dead_letters::{find, read};
 use crate::line::intake::Submission;
+use crate::line::ledger::Ledger;
 use crate::line::trial::try_out;
 
 pub const BODY: &str =
@@ -141,6 +142,25 @@ async fn run(app: &App, tenant: TenantId, choice: Choice, dry_run: bool) -> Resu
         answer["undecided"] = outcome.undecided.into();
     }
     Ok(answer)
+}
+
+/// Tries letters of one tenant again that still wait when it is their turn. Fails if what became of them was not seen in time.
+pub(crate) async fn try_again(
+    app: &App,
+    tenant: TenantId,
+    letters: Vec<DeadLetter>,
+    waits: fn(&DeadLetter, &Ledger) -> bool,
+) -> Result<(), Problem> {
+    let _one_at_a_time = app.replaying().lock().await;
+    settle(app).await;
+    let mut selection = Selection::default();
+    let still = letters.into_iter().filter(|letter| waits(letter, &app.ledger));
+    still.for_each(|letter| selection.add(letter, false));
+    let candidates = admit(app, tenant, &mut selection).await?;
+    match replay(app, candidates).await?.undecided {
+        0 => Ok(()),
+        _ => Err(Problem::new(ErrorKind::Unavailable, "not-derived", "What was replayed is not derived yet.")),
+    }
 }
 
 impl Selection {

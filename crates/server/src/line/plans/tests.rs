@@ -156,3 +156,31 @@ fn a_record_that_no_batch_can_hold_is_told_to_be_unusable() {
     let small = schema(2, 10);
     assert_eq!(bounded(small.clone()).2, small);
 }
+
+#[tokio::test]
+async fn what_is_said_of_an_id_is_said_once_and_gives_way_to_a_schema() {
+    let world = world().await;
+    let verdict = |id, contract| SchemaRecord { id, places: Vec::new(), contract };
+    let tell = async |record| world.plans.tell(world.tenant, vec![record]).await.expect("tells");
+    for source in [SchemaSource::BuiltIn, SchemaSource::External, SchemaSource::External] {
+        world.plans.follow_source(source).await.expect("follows");
+    }
+    assert_eq!(world.records(), ["SchemaSource(External)"], "what is usual need not be said");
+    assert!(!world.plans.knows_schema(world.tenant, 1));
+    tell(verdict(1, Verdict::Unknown)).await;
+    tell(verdict(1, Verdict::Unknown)).await;
+    assert!(world.plans.knows_schema(world.tenant, 1));
+    assert_eq!(world.records().len(), 2);
+    tell(verdict(1, Verdict::Unusable("why".to_owned()))).await;
+    assert_eq!(world.records().len(), 3, "what is unknown may come to be known");
+    tell(verdict(1, Verdict::Unknown)).await;
+    tell(verdict(1, Verdict::Unusable("another why".to_owned()))).await;
+    assert_eq!(world.records().len(), 3);
+    let text = r#"{"type":"record","name":"R","fields":[{"name":"x","type":"double"}]}"#;
+    let mirrored =
+        registry::Mirrored { id: 1, version: 1, schema: registry::NewSchema::new(Language::Avro, text), major: false };
+    world.registry.mirror_schema(world.tenant, "s", mirrored).await.expect("it is a schema");
+    world.plans.settled(world.tenant).await.expect("settles");
+    tell(verdict(1, Verdict::Unusable("too late".to_owned()))).await;
+    assert_eq!(world.records().len(), 4, "a schema is what it is");
+}
