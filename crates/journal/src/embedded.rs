@@ -35,6 +35,7 @@ mod read;
 mod segment;
 mod trim;
 
+pub(crate) use append::BATCH_ROOM;
 use derived::Writer;
 use segment::Segment;
 
@@ -92,6 +93,8 @@ struct State {
     prepared: Option<Prepared>,
     /// Why no segment could be made ready.
     obstacle: Option<Error>,
+    /// Why a frame cannot be written for now: the disk has no space for it.
+    no_space: Option<Error>,
     /// Someone waits for the obstacle to go.
     retry: bool,
     /// Files to make segments from, by number.
@@ -231,6 +234,11 @@ impl EmbeddedLog {
         self.shared.state().poison.clone()
     }
 
+    pub(crate) fn obstacle(&self) -> Option<Error> {
+        let state = self.shared.state();
+        if self.shared.topic.derived() { state.obstacle.clone() } else { state.standing() }
+    }
+
     pub(crate) fn figures(&self) -> Figures {
         let state = self.shared.state();
         Figures {
@@ -244,6 +252,7 @@ impl EmbeddedLog {
 
     pub(crate) fn close(&self) {
         self.shared.state().closing = true;
+        self.shared.settled.notify_all();
         self.shared.work.notify_all();
         self.shared.needed.notify_all();
         let threads = std::mem::take(&mut *self.threads.lock().expect("no holder of this lock panics"));
@@ -347,12 +356,24 @@ impl State {
 
     /// Whether a batch of the usual size would be taken and written at once, or refused for a reason worth seeing.
     fn slot_free(&self, commits_max: usize) -> bool {
-        if self.poison.is_some() || self.closing || self.obstacle.is_some() {
+        if self.poison.is_some() || self.closing {
             return true;
         }
         self.commits_running + self.queue.len() < commits_max
             && self.pending_bytes < append::pending_bytes_max(commits_max)
-            && (self.prepared.is_some() || self.room() >= append::BATCH_ROOM)
+            && self.no_space.is_none()
+            && self.has_room()
+    }
+
+    /// Whether there is a place for a batch of the usual size.
+    fn has_room(&self) -> bool {
+        self.prepared.is_some() || self.room() >= BATCH_ROOM
+    }
+
+    /// What keeps a batch of the usual size out, load aside.
+    fn standing(&self) -> Option<Error> {
+        let no_segment = || self.obstacle.clone().filter(|_| !self.has_room()).map(Error::no_segment);
+        self.no_space.clone().or_else(no_segment)
     }
 
     /// Bytes left in the current segment.

@@ -13,6 +13,8 @@ pub enum Error {
     Io { action: &'static str, path: PathBuf, source: Arc<io::Error> },
     #[error("the disk that holds {} is full: nothing is accepted until there is space for a segment", path.display())]
     Full { path: PathBuf },
+    #[error("the log waits for its next segment: {cause}; it goes on by itself when that has passed")]
+    NoSegment { cause: Arc<Error> },
     #[error(
         "this log stopped when {cause}; what was durable is still served, and nothing more is accepted until it is opened again"
     )]
@@ -39,11 +41,16 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } | Self::Poisoned { .. } | Self::Closed => ErrorKind::Unavailable,
-            Self::Full { .. } | Self::MemoryFull { .. } | Self::Busy => ErrorKind::Limited,
+            Self::Full { .. } | Self::NoSegment { .. } | Self::MemoryFull { .. } | Self::Busy => ErrorKind::Limited,
             Self::TooLarge { .. } | Self::Version { .. } => ErrorKind::Invalid,
             Self::OutOfRange { .. } | Self::NoPartition { .. } => ErrorKind::NotFound,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
         }
+    }
+
+    /// Whether a log that refuses a batch for this reason takes it later without anybody opening it again.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::NoSegment { .. } | Self::MemoryFull { .. } | Self::Busy)
     }
 
     /// Puts what was attempted, and on which file, to an error of the disk.
@@ -52,6 +59,10 @@ impl Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path: path.to_owned() },
             _ => Self::Io { action, path: path.to_owned(), source: Arc::new(source) },
         }
+    }
+
+    pub(crate) fn no_segment(self) -> Self {
+        Self::NoSegment { cause: Arc::new(self) }
     }
 
     pub(crate) fn poisoned_by(self) -> Self {

@@ -192,8 +192,8 @@ impl Log {
         each!(self, log => log.sync())
     }
 
-    /// Whether a commit can begin at once. When it turns true again, the registered wake-ups are called. A log that
-    /// would refuse for another reason than load says true, so that the reason is seen.
+    /// Whether a commit can begin at once. When it turns true again, the registered wake-ups are called. A log that is
+    /// poisoned or closed says true, so that the reason is seen.
     pub fn slot_free(&self) -> bool {
         each!(self, log => log.slot_free())
     }
@@ -250,6 +250,12 @@ impl Log {
     /// Why the log takes nothing more until it is reopened, if that is so.
     pub fn poisoned(&self) -> Option<Error> {
         each!(self, log => log.poisoned())
+    }
+
+    /// What keeps the log from taking more, if it is something that passes and not mere load: no space for the next
+    /// segment, no descriptor to open it with. The log looks by itself, once a second, whether it has passed.
+    pub fn obstacle(&self) -> Option<Error> {
+        each!(self, log => log.obstacle())
     }
 
     pub fn figures(&self) -> Figures {

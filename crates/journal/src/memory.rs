@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use model::{Batch, Offset};
 
+use crate::embedded::BATCH_ROOM;
 use crate::segment::{self, SEGMENT_HEAD_BYTES};
 use crate::tail::Tail;
 use crate::watermark::Watermark;
@@ -109,7 +110,15 @@ impl MemoryLog {
     }
 
     pub(crate) fn slot_free(&self) -> bool {
-        true
+        self.obstacle().is_none()
+    }
+
+    /// It is full when a batch of the usual size, or half of everything, would not fit.
+    pub(crate) fn obstacle(&self) -> Option<Error> {
+        let state = self.state();
+        let room = BATCH_ROOM.min(self.bytes_max / 2);
+        let full = !state.closed && state.batches.bytes() as u64 + room > self.bytes_max;
+        full.then_some(Error::MemoryFull { bytes_max: self.bytes_max })
     }
 
     pub(crate) fn end(&self) -> Offset {
@@ -149,7 +158,12 @@ impl MemoryLog {
         }
         let oldest = state.oldest();
         state.batches.drop_before(oldest);
-        Ok((held - state.batches.bytes()) as u64)
+        let freed = (held - state.batches.bytes()) as u64;
+        drop(state);
+        if freed > 0 {
+            self.watermark.announce();
+        }
+        Ok(freed)
     }
 
     pub(crate) fn skip_to(&self, offset: Offset) -> Result<(), Error> {

@@ -19,7 +19,7 @@ mod news;
 mod publish;
 mod quota;
 mod serve;
-mod sockets;
+pub(crate) mod sockets;
 mod timers;
 mod topic;
 mod wills;

@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use journal::{Journal, JournalConfig, Topic};
 use model::contract::SchemaSource;
 use model::{Clock, Disk, TenantId};
-use prometheus_client::metrics::gauge::Gauge;
 use registry::Registry;
 use store::{Store, StoreConfig};
 use tokio::runtime::Handle;
@@ -21,6 +20,7 @@ use crate::data_dir::{DataDir, Listen};
 use crate::external::client::Client;
 use crate::external::{self, External};
 use crate::gateway::{self, Gateway, GatewayParts};
+use crate::http::server::Connections;
 use crate::http::{self, App};
 use crate::line::plans::Plans;
 use crate::line::{Line, LineParts, PARTITION, Restored};
@@ -120,7 +120,11 @@ impl Server {
         let (stopping, stop) = watch::channel(false);
         let sampler = sampler(&line, &store, disk, &data, external.clone(), stop.clone());
         let operations = operations::router(Operations { metrics: metrics.clone(), sampler });
-        let (http_connections, operations_connections) = (metrics.http.connections.clone(), Gauge::default());
+        let http_connections = Connections {
+            open: metrics.http.connections.clone(),
+            accept_failures: metrics.http.accept_failures.clone(),
+        };
+        let operations_connections = Connections::default();
         let app = App::new(http::Parts {
             clock,
             metrics,
@@ -320,7 +324,9 @@ fn sampler(
     Arc::new(move || {
         let figures = store.figures();
         let poisoned = raw.log().poisoned().or_else(|| dead_letters.poisoned());
+        let obstacle = raw.log().obstacle().or_else(|| dead_letters.obstacle());
         Sample {
+            journal_blocked: obstacle.map(|error| error.to_string()),
             logs: vec![(Topic::Raw, raw.log().figures()), (Topic::DeadLetter, dead_letters.figures())],
             poisoned: poisoned.map(|error| error.to_string()),
             ingest_held: overload.reason(),

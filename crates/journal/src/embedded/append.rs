@@ -10,7 +10,7 @@ use crate::segment::{self as layout, SEGMENT_HEAD_BYTES};
 use crate::{Append, Error, SegmentId};
 
 /// What a batch takes at most that is not one giant payload.
-pub(super) const BATCH_ROOM: u64 = (limits::BATCH_BYTES_MAX + limits::PAYLOAD_BYTES_MAX) as u64;
+pub(crate) const BATCH_ROOM: u64 = (limits::BATCH_BYTES_MAX + limits::PAYLOAD_BYTES_MAX) as u64;
 
 /// How far back a roll looks for segments to finish: what the commits in flight can reach over, and more.
 const FINISH_SEGMENTS: usize = 16;
@@ -79,7 +79,7 @@ impl Shared {
     pub(super) fn roll(&self, state: &mut State) -> Result<(), Error> {
         let Some(prepared) = state.prepared.take() else {
             state.retry = true;
-            return Err(state.obstacle.clone().unwrap_or(Error::Busy));
+            return Err(state.obstacle.clone().map_or(Error::Busy, Error::no_segment));
         };
         let begin = Begin {
             id: prepared.id,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::{Batch, Blocks};
 
+use super::keeper::RETRY_WAIT;
 use super::{Queued, Shared, State};
 use crate::Error;
 use crate::frame::Header;
@@ -29,14 +30,14 @@ fn write(shared: &Shared, number: usize, frames: &mut [Queued]) -> Result<(), Er
     let file = segment.file(number);
     for frame in &mut *frames {
         let watermark = shared.watermark.get();
-        if frame.begin {
-            let beginning = segment.beginning(watermark).encode();
-            file.write_at(Blocks::copy_of(&beginning).whole(), BEGINNING_AT)
-                .map_err(Error::io("write", &segment.path))?;
-        }
-        let header = Header::of(&frame.batch, segment.generation, frame.base, watermark, frame.position);
-        header.seal(&mut frame.batch);
-        file.write_at(frame.batch.blocks(), frame.position).map_err(Error::io("write", &segment.path))?;
+        let mut begin = frame.begin.then(|| Blocks::copy_of(&segment.beginning(watermark).encode()));
+        Header::of(&frame.batch, segment.generation, frame.base, watermark, frame.position).seal(&mut frame.batch);
+        shared.write_when_space(|| {
+            if let Some(beginning) = &mut begin {
+                file.write_at(beginning.whole(), BEGINNING_AT).map_err(Error::io("write", &segment.path))?;
+            }
+            file.write_at(frame.batch.blocks(), frame.position).map_err(Error::io("write", &segment.path))
+        })?;
     }
     file.sync_data().map_err(Error::io("sync", &segment.path))?;
     frames.iter_mut().for_each(|frame| frame.batch.compact());
@@ -44,6 +45,43 @@ fn write(shared: &Shared, number: usize, frames: &mut [Queued]) -> Result<(), Er
 }
 
 impl Shared {
+    /// Writes; while the disk has no space, again and again: a write that failed so has promised nothing, and the next one
+    /// writes all of it in the same place. (A sync that fails, for whatever reason, is another matter: it ends the log.)
+    /// A log that is being closed or is poisoned tries no more.
+    fn write_when_space(&self, mut write: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        let mut waited = false;
+        loop {
+            match write() {
+                Err(error @ Error::Full { .. }) if self.wait_for_space(&error) => waited = true,
+                Ok(()) if waited => {
+                    let mut state = self.state();
+                    state.no_space = None;
+                    self.note_slot(&state);
+                    drop(state);
+                    self.watermark.announce();
+                    return Ok(());
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Says that there is no space, and waits a while. False if there is no more waiting.
+    fn wait_for_space(&self, error: &Error) -> bool {
+        let mut state = self.state();
+        if state.no_space.is_none() {
+            tracing::warn!(topic = %self.topic, %error, "a batch cannot be written; it is tried again");
+        }
+        state.no_space = Some(error.clone());
+        self.note_slot(&state);
+        let waiting = |state: &mut State| !state.closing && state.poison.is_none();
+        if !waiting(&mut state) {
+            return false;
+        }
+        drop(self.settled.wait_timeout_while(state, RETRY_WAIT, waiting).expect("no holder of this lock panics"));
+        true
+    }
+
     /// Waits for frames and takes all that follow each other in one segment; `None` when there will be none.
     fn take(&self) -> Option<Vec<Queued>> {
         let idle = |state: &mut State| state.queue.is_empty() && !state.closing && state.poison.is_none();

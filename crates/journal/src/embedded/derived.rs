@@ -33,6 +33,7 @@ impl Shared {
         if let Err(error) = self.write_derived(&mut writer, &segment, &mut batch) {
             // Nothing of it counts yet, and the next attempt writes to the same place.
             if let Error::Full { .. } = error {
+                self.state().obstacle = Some(error.clone());
                 return Append::Refused { batch, error };
             }
             self.poison(&mut self.state(), error.clone());
@@ -90,6 +91,7 @@ impl Shared {
         }
         state.tail.push(base, place, Arc::new(batch));
         state.begin = false;
+        state.obstacle = None;
         state.position += room;
         state.end = end;
         state.batches += 1;

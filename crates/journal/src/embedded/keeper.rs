@@ -11,7 +11,7 @@ use crate::segment::{self, Identity, SEGMENT_HEAD_BYTES};
 use crate::{Error, SegmentId};
 
 /// How long the keeper waits before it looks again whether the disk has space.
-const RETRY_WAIT: Duration = Duration::from_secs(1);
+pub(super) const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// A new file is filled with zeros in steps of this size, each synced, so that commits wait little behind it.
 const FILL_BYTES: u64 = 16 << 20;
 
@@ -30,8 +30,10 @@ pub(super) fn run(shared: &Shared) {
         let made = shared.prepare(id, spare);
         let changed = {
             let mut state = shared.state();
+            let before = state.obstacle.is_some();
             shared.note_prepared(&mut state, made);
-            shared.note_slot(&state)
+            // Who waits for a slot is to see that there will be none for now.
+            shared.note_slot(&state) | (before != state.obstacle.is_some())
         };
         if changed {
             shared.watermark.announce();

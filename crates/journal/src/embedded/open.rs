@@ -112,6 +112,7 @@ fn build_state(survey: &Survey, verdict: &Verdict, repaired: &Repaired) -> State
         begin: verdict.resume_at == Some(SEGMENT_HEAD_BYTES),
         prepared: None,
         obstacle: None,
+        no_space: None,
         retry: false,
         spares: repaired.spares.clone(),
         spare_next: repaired.spares.iter().max().map_or(0, |last| last + 1),

@@ -76,17 +76,19 @@ fn a_full_disk_refuses_keeps_what_was_accepted_and_resumes_when_there_is_space()
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, Error::Full { .. }), "{error}");
-    assert!(log.slot_free() && log.poisoned().is_none());
+    assert!(is_full(&error), "{error}");
+    assert!(!log.slot_free() && log.poisoned().is_none());
+    assert!(log.obstacle().is_some_and(|obstacle| is_full(&obstacle)), "who waits for a slot is told why");
     log.sync().unwrap();
     assert_eq!((log.durable(), log.end()), (accepted, accepted), "everything accepted is durable");
     assert_eq!(read_all(&log).len() as u64, accepted);
 
     log.trim(accepted / 2).unwrap();
     // The keeper tries again by itself; until it has, the log says that it is full.
-    while matches!(try_append(&log, 1, &body(accepted, 2000)), Err(Error::Full { .. })) {
+    while try_append(&log, 1, &body(accepted, 2000)).is_err_and(|error| is_full(&error)) {
         std::thread::yield_now();
     }
+    assert!(log.obstacle().is_none());
     log.sync().unwrap();
     assert_eq!(log.durable(), accepted + 1);
 }
@@ -104,11 +106,67 @@ fn a_start_on_a_full_disk_serves_reads_and_refuses_until_there_is_space() {
     let (journal, log, _) = open_on(&disk).unwrap();
     assert_eq!(read_all(&log), [(0, 1, b"kept".to_vec())]);
     let commands = journal.log(Topic::Commands, FIRST).unwrap();
-    assert!(matches!(try_append(&commands, 1, b"x"), Err(Error::Full { .. })));
+    assert!(is_full(&try_append(&commands, 1, b"x").unwrap_err()));
     disk.set_capacity(u64::MAX);
-    while matches!(try_append(&commands, 1, b"x"), Err(Error::Full { .. })) {
+    while try_append(&commands, 1, b"x").is_err_and(|error| is_full(&error)) {
         std::thread::yield_now();
     }
+}
+
+fn is_full(error: &Error) -> bool {
+    matches!(error, Error::NoSegment { cause } if matches!(**cause, Error::Full { .. }))
+}
+
+#[test]
+fn a_write_for_which_there_is_no_space_is_tried_until_there_is() {
+    let disk = FaultDisk::new();
+    let (journal, log, _) = open_on(&disk).unwrap();
+    begin(&disk, &log);
+    disk.faults().fail(Operation::Write, 1, u64::MAX, io::ErrorKind::StorageFull);
+    append(&log, 1, b"waits");
+    while log.obstacle().is_none() {
+        std::thread::yield_now();
+    }
+    assert!(!log.slot_free() && log.poisoned().is_none());
+    assert_eq!(log.durable(), 1, "what is not written is not durable");
+    disk.faults().heal();
+    log.sync().unwrap();
+    assert_eq!(read_all(&log).last().unwrap().2, b"waits");
+    while log.obstacle().is_some() || !log.slot_free() {
+        std::thread::yield_now();
+    }
+
+    let derived = journal.log(Topic::DeadLetter, FIRST).unwrap();
+    append(&derived, 1, b"first");
+    disk.faults().fail(Operation::Write, 1, 1, io::ErrorKind::StorageFull);
+    assert!(matches!(try_append(&derived, 1, b"again"), Err(Error::Full { .. })));
+    append(&derived, 1, b"again");
+    assert_eq!(read_all(&derived).last().unwrap().2, b"again");
+}
+
+#[test]
+fn a_sync_for_which_there_is_no_space_is_not_tried_again() {
+    let disk = FaultDisk::new();
+    let (_journal, log, _) = open_on(&disk).unwrap();
+    begin(&disk, &log);
+    disk.faults().fail(Operation::SyncData, 1, 1, io::ErrorKind::StorageFull);
+    append(&log, 1, b"not acknowledged");
+    assert!(matches!(log.sync(), Err(Error::Poisoned { .. })));
+    assert_eq!(log.durable(), 1);
+}
+
+#[test]
+fn a_log_that_waits_for_space_can_be_closed() {
+    let disk = FaultDisk::new();
+    let (_journal, log, _) = open_on(&disk).unwrap();
+    begin(&disk, &log);
+    disk.faults().fail(Operation::Write, 1, u64::MAX, io::ErrorKind::StorageFull);
+    append(&log, 1, b"waits");
+    while log.obstacle().is_none() {
+        std::thread::yield_now();
+    }
+    log.close();
+    assert_eq!(log.durable(), 1);
 }
 
 #[test]
@@ -202,7 +260,7 @@ fn exhausted_descriptors_refuse_and_fail_no_commit() {
                 break error;
             }
         };
-        assert!(matches!(error, Error::Io { .. }) && log.poisoned().is_none(), "{error}");
+        assert!(matches!(error, Error::NoSegment { .. }) && log.poisoned().is_none(), "{error}");
         log.sync().unwrap();
         assert_eq!(log.durable(), log.end());
     }

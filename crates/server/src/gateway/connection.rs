@@ -16,7 +16,7 @@ pub const OUTPUT_BYTES_MAX: usize = 256 << 10;
 const IDLE_CAPACITY: usize = 512;
 
 /// A place in the loop's table and how often it was given out, so that a late answer never reaches another client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ConnectionId {
     pub slot: u32,
     pub generation: u32,
@@ -110,6 +110,8 @@ pub(crate) struct Connection {
     pub hung_up: bool,
     /// Input was left because of [`Connection::may_take`]: it is served again when the reason is gone.
     pub blocked: bool,
+    /// Its next packet waits until the log takes more: nothing is read, and nothing is held against it.
+    pub held_off: bool,
     /// It stands in the loop's list of connections to be served.
     pub queued: bool,
     /// It stands in the loop's list of connections with something to write.

@@ -35,6 +35,8 @@ pub(super) const READ_BYTES: usize = 64 << 10;
 const TICK: Duration = Duration::from_secs(1);
 /// How long the loop sleeps at most while sockets are not read because of overload.
 pub(super) const OVERLOAD_WAIT: Duration = Duration::from_millis(10);
+/// The code in the metrics of what is refused because a pause lasted too long.
+pub(super) const OVERLOAD_CODE: &str = "overload";
 /// The poll tokens of the listeners.
 pub(super) const LISTENER: Token = Token(usize::MAX - 1);
 pub(super) const LISTENER_ANONYMOUS: Token = Token(usize::MAX - 2);
@@ -85,6 +87,13 @@ pub(crate) struct EventLoop {
     pub(super) open: usize,
     /// Connections that have something to be read or taken.
     pub(super) ready: VecDeque<ConnectionId>,
+    /// Connections whose next packet is one for the log, while none of those is taken.
+    pub(super) held_off: Vec<ConnectionId>,
+    /// Nothing that the log would have to take is taken: ingest is paused, or there is no room for a batch. What concerns the
+    /// connection alone goes on: who connects, pings or leaves is answered.
+    pub(super) holding: bool,
+    /// What the batch must have room for before that ends.
+    pub(super) room_wanted: usize,
     /// Connections that have something to be written.
     pub(super) dirty: Vec<ConnectionId>,
     pub(super) appender: Appender<Owed>,
@@ -101,6 +110,8 @@ pub(crate) struct EventLoop {
     /// The tenants of which nothing is taken in, as of this state of the ledger.
     pub(super) at_quota: Arc<HashSet<TenantId>>,
     pub(super) quota_generation: u64,
+    /// The last connection could not be accepted: it was said, and is not said again.
+    pub(super) accept_failing: bool,
     /// Since when ingest is paused.
     pub(super) paused_at: Option<Duration>,
     pub(super) registry: Registry,
@@ -141,6 +152,9 @@ impl EventLoop {
             generations: Vec::new(),
             open: 0,
             ready: VecDeque::new(),
+            held_off: Vec::new(),
+            holding: false,
+            room_wanted: READ_BYTES,
             dirty: Vec::new(),
             appender: Appender::new(parts.raw, parts.clock.clone(), move |took| counted.mqtt.durable_after(took)),
             sessions: KeptSessions::recover(&parts.held, now),
@@ -155,6 +169,7 @@ impl EventLoop {
             quota_generation: u64::MAX,
             at_quota: Arc::default(),
             ledger: parts.ledger,
+            accept_failing: false,
             paused_at: None,
             registry: parts.registry,
             metrics: parts.metrics,
@@ -188,6 +203,7 @@ impl EventLoop {
                 }
             }
             self.look_at_quotas();
+            self.refuse_what_waits();
             self.release();
             self.serve_ready();
             let idle = self.ready.is_empty() && events.iter().count() < EVENTS_PER_ROUND;
@@ -204,11 +220,11 @@ impl EventLoop {
 
     /// How long to wait for events: not at all while there is work that could be done now.
     fn wait(&self) -> Duration {
+        if !self.ready.is_empty() {
+            return Duration::ZERO;
+        }
         if self.overload.flow() == Flow::Paused && self.paused_at.is_some() {
             return OVERLOAD_WAIT;
-        }
-        if !self.ready.is_empty() && self.appender.has_room(READ_BYTES) {
-            return Duration::ZERO;
         }
         self.appender.due_in(true).map_or(TICK, |due| due.min(TICK))
     }
@@ -228,17 +244,29 @@ impl EventLoop {
     }
 
     fn serve_ready(&mut self) {
-        // Looked at in every round, so that the beginning of an earlier pause is not taken for this one's.
-        if self.is_paused() {
-            return;
-        }
+        // A commit that ends wakes the loop, and a pause is looked at again by itself, in every round, so that the beginning
+        // of an earlier one is not taken for this one's.
+        self.look_whether_to_hold();
         for _ in 0..self.ready.len().min(EVENTS_PER_ROUND) {
-            if self.is_paused() || !self.make_room(READ_BYTES) {
-                return; // A commit that ends wakes the loop, and a pause is looked at again by itself.
-            }
             let Some(id) = self.ready.pop_front() else { return };
             self.serve(id);
             self.commit_if_due(false);
+            self.look_whether_to_hold();
+        }
+    }
+
+    fn look_whether_to_hold(&mut self) {
+        self.holding = self.is_paused() || !self.make_room(self.room_wanted);
+        if self.holding {
+            return;
+        }
+        self.room_wanted = READ_BYTES;
+        let now = self.now;
+        for id in std::mem::take(&mut self.held_off) {
+            if let Some(connection) = self.get(id) {
+                (connection.held_off, connection.heard_at) = (false, now);
+                self.queue(id);
+            }
         }
     }
 
@@ -282,6 +310,28 @@ impl EventLoop {
         tracing::error!(%error, "the journal refused a batch; clients are disconnected to send it again");
         self.close_all(Reason::SERVER_UNAVAILABLE, |_| true);
         self.sessions.forget(&batch);
+    }
+
+    /// Ends the connections whose messages wait for a log that has been unable to take them for too long. Their clients send
+    /// them again, and are refused until it can.
+    fn refuse_what_waits(&mut self) {
+        if self.refusal() != Some(Reason::QUOTA_EXCEEDED) || self.appender.raw().log().slot_free() {
+            return;
+        }
+        let (batches, owed) = self.appender.take_back();
+        if batches.is_empty() {
+            return;
+        }
+        let senders: HashSet<ConnectionId> = owed.iter().map(|owed| owed.to).collect();
+        let refused = batches.iter().map(|batch| u64::from(batch.count())).sum();
+        tracing::warn!(
+            payloads = refused,
+            senders = senders.len(),
+            "the log could not take what waited; it is refused"
+        );
+        self.metrics.mqtt.refused(OVERLOAD_CODE, refused);
+        self.close_all(Reason::QUOTA_EXCEEDED, |connection| senders.contains(&connection.id));
+        batches.iter().for_each(|batch| self.sessions.forget(batch));
     }
 
     /// Hands out the acknowledgements whose batches are durable.

@@ -5,7 +5,7 @@ use mqtt::{Ack, PropertyId, Publish, Qos, Reason, Topic};
 use registry::Durability;
 
 use super::connection::{Connection, ConnectionId, Parked, Route, Stage};
-use super::event_loop::{EventLoop, Owed};
+use super::event_loop::{EventLoop, OVERLOAD_CODE, Owed};
 use super::identity::{Admitted, Identity, Verdict};
 use super::known_devices::KnownDevice;
 use super::topic::{Target, parse};
@@ -282,7 +282,7 @@ fn content_format(publish: &Publish<'_>) -> Option<Format> {
 fn code_of(reason: Reason) -> &'static str {
     match reason {
         Reason::NOT_AUTHORIZED => "topic",
-        Reason::QUOTA_EXCEEDED => "overload",
+        Reason::QUOTA_EXCEEDED => OVERLOAD_CODE,
         _ => "unavailable",
     }
 }

@@ -6,6 +6,14 @@ use mqtt::{Action, Publish};
 use super::connection::{ConnectionId, ReadOutcome, Route, Stage};
 use super::event_loop::{EventLoop, Owed, READ_BYTES};
 
+/// One read while nothing is taken for the log: enough for what concerns the connection alone, and little to keep.
+const HELD_READ_BYTES: usize = 512;
+
+/// Whether the packet that begins with this byte is one that the log would have to take: PUBLISH or PUBREL.
+fn is_for_the_log(first: u8) -> bool {
+    matches!(first >> 4, 3 | 6)
+}
+
 impl EventLoop {
     /// Reads the connection's socket once and takes what is there.
     pub(super) fn serve(&mut self, id: ConnectionId) {
@@ -22,6 +30,11 @@ impl EventLoop {
         if connection.blocked {
             return; // It is queued again when its output is written or the registry has answered.
         }
+        if self.holding && self.holds_off(id) {
+            return;
+        }
+        let read_max = if self.holding { HELD_READ_BYTES } else { usize::MAX };
+        let Some(connection) = self.get(id) else { return };
         let mut input = std::mem::take(&mut connection.input);
         let kept = input.len();
         let unknown = matches!(connection.stage, Stage::Connecting | Stage::Authenticating);
@@ -32,7 +45,7 @@ impl EventLoop {
             true if kept <= buffer.len() / 2 => {
                 buffer[..kept].copy_from_slice(&input);
                 let end = if unknown { limits::MQTT_CONNECT_BYTES_MAX } else { buffer.len() };
-                connection.read(&mut buffer[kept..end])
+                connection.read(&mut buffer[kept..end.min(kept.saturating_add(read_max))])
             }
             // A packet that is larger than the buffer grows where it is.
             true => {
@@ -59,8 +72,28 @@ impl EventLoop {
             ReadOutcome::Data(read, _) if input.len() == kept => self.take(id, &buffer[..kept + read]),
             _ => self.take(id, &input),
         }
-        if self.get(id).is_some_and(|connection| connection.readable && connection.may_take()) {
+        if self.get(id).is_some_and(|connection| connection.readable && connection.may_take() && !connection.held_off) {
             self.queue(id);
+        }
+    }
+
+    /// Leaves the connection alone for now if its next packet is one for the log.
+    fn holds_off(&mut self, id: ConnectionId) -> bool {
+        let waits = self.get(id).is_some_and(|connection| {
+            connection.is_open() && connection.input.first().is_some_and(|first| is_for_the_log(*first))
+        });
+        if waits {
+            self.hold_off(id);
+        }
+        waits
+    }
+
+    fn hold_off(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.get(id)
+            && !connection.held_off
+        {
+            connection.held_off = true;
+            self.held_off.push(id);
         }
     }
 
@@ -76,20 +109,27 @@ impl EventLoop {
                 continue;
             }
             let rest = &input[at..];
-            let room = self.make_room(rest.len());
+            let for_log = rest.first().is_some_and(|first| is_for_the_log(*first));
+            let room = !for_log || self.make_room(rest.len());
+            let holding = self.holding || !room;
             let Some(connection) = self.get(id) else { return };
             if matches!(connection.stage, Stage::Closing) {
                 return; // Thrown away.
             }
-            if !room || !connection.may_take() {
-                connection.blocked = room;
+            if !connection.may_take() {
+                connection.blocked = true;
                 connection.keep_input(rest);
                 if connection.parked.is_some() {
                     self.read_ahead(id, rest);
                 }
+                return;
+            }
+            if for_log && holding && connection.is_open() {
+                connection.keep_input(rest);
                 if !room {
-                    self.queue(id);
+                    self.room_wanted = rest.len().max(READ_BYTES);
                 }
+                self.hold_off(id);
                 return;
             }
             let before = connection.output.len();
@@ -112,7 +152,7 @@ impl EventLoop {
     /// Takes what almost all input is: plain messages, one after the other, to where the one before went. Gives back how
     /// many bytes that was, and the message at their end if it is another one, which [`EventLoop::publish`] takes.
     fn take_run<'a>(&mut self, id: ConnectionId, input: &'a [u8]) -> (usize, Option<Publish<'a>>) {
-        let open = self.refusal().is_none();
+        let open = self.refusal().is_none() && !self.holding;
         let Self { connections, appender, counts, .. } = self;
         let place = connections.get_mut(id.slot as usize).and_then(Option::as_deref_mut);
         let Some(connection) = place.filter(|connection| connection.id == id) else { return (0, None) };

@@ -12,6 +12,9 @@ use registry::Durability;
 use super::connection::{Connection, ConnectionId, Stage};
 use super::event_loop::{EventLoop, LISTENER_ANONYMOUS};
 
+/// What to do about connections that cannot be accepted.
+pub(crate) const ACCEPT_ADVICE: &str =
+    "if descriptors ran out, raise the limit (LimitNOFILE=); it is tried again, and who is connected is served";
 /// How long a peer has to close after the farewell.
 const FAREWELL_WAIT: Duration = Duration::from_secs(2);
 
@@ -24,6 +27,7 @@ impl EventLoop {
             };
             match accepted {
                 Ok((stream, _)) => {
+                    self.accept_failing = false;
                     if let Err(error) = self.add(stream, anonymous) {
                         tracing::debug!(%error, "a connection was gone before it began");
                     }
@@ -32,7 +36,11 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     // Out of descriptors, most likely. The next tick tries again; who waits, waits in the kernel.
-                    tracing::warn!(%error, connections = self.open, "a connection could not be accepted");
+                    self.metrics.mqtt.accept_failures.inc();
+                    if !std::mem::replace(&mut self.accept_failing, true) {
+                        let connections = self.open;
+                        tracing::error!(%error, connections, "connections cannot be accepted; {}", ACCEPT_ADVICE);
+                    }
                     return;
                 }
             }
@@ -74,6 +82,7 @@ impl EventLoop {
             readable: false,
             hung_up: false,
             blocked: false,
+            held_off: false,
             queued: false,
             dirty: false,
             refusing: false,

@@ -19,17 +19,16 @@ impl EventLoop {
             .connections
             .iter()
             .flatten()
-            .filter(|c| c.silence_max.is_some_and(|max| now.saturating_sub(c.heard_at) > max))
+            .filter(|c| !c.held_off && c.silence_max.is_some_and(|max| now.saturating_sub(c.heard_at) > max))
             .map(|connection| connection.id)
             .collect();
-        // A peer that was not read because of overload was not silent.
+        silent.into_iter().for_each(|id| self.end_silent(id));
         if self.paused_at.is_none() {
-            silent.into_iter().for_each(|id| self.end_silent(id));
+            for control in self.sessions.expire(now) {
+                self.appender.control(&control);
+            }
+            self.fire_due_wills();
         }
-        for control in self.sessions.expire(now) {
-            self.appender.control(&control);
-        }
-        self.fire_due_wills();
         self.touch_devices();
         self.take_inbox();
         self.accept(LISTENER);
@@ -53,7 +52,8 @@ impl EventLoop {
     pub(super) fn shut_down(&mut self, events: &mut Events) {
         let deadline = self.clock.monotonic() + SHUTDOWN_WAIT;
         while !self.appender.is_settled() && self.clock.monotonic() < deadline {
-            if self.appender.raw().log().poisoned().is_some() {
+            let log = self.appender.raw().log();
+            if log.poisoned().is_some() || log.obstacle().is_some() {
                 break;
             }
             self.commit_if_due(true);

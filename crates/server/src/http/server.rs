@@ -17,11 +17,13 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use model::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEADER_WAIT_MAX, HTTP_REQUEST_WAIT_MAX};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
+use crate::gateway::sockets::ACCEPT_ADVICE;
 use crate::http::App;
 use crate::http::problem::Problem;
 
@@ -30,8 +32,16 @@ const DRAIN_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long accepting pauses when the kernel has no descriptor left: connections that end free some.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
+/// What is counted of a listener's connections.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    pub open: Gauge,
+    pub accept_failures: Counter,
+}
+
 /// Serves until `stop` becomes true (or its sender goes), then lets requests in flight finish.
-pub async fn serve(listener: TcpListener, router: Router, connections: Gauge, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, router: Router, counts: Connections, mut stop: watch::Receiver<bool>) {
+    let mut failing = false;
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     loop {
@@ -41,12 +51,13 @@ pub async fn serve(listener: TcpListener, router: Router, connections: Gauge, mu
         };
         match accepted {
             Ok((stream, slot)) => {
+                failing = false;
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HTTP_HEADER_WAIT_MAX)
                     .serve_connection(TokioIo::new(stream), service(router.clone()));
                 let connection = graceful.watch(connection);
-                let counted = Counted::new(connections.clone());
+                let counted = Counted::new(counts.open.clone());
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!(%error, "an HTTP connection ended early");
@@ -55,7 +66,10 @@ pub async fn serve(listener: TcpListener, router: Router, connections: Gauge, mu
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "an HTTP connection could not be accepted");
+                counts.accept_failures.inc();
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(%error, "HTTP connections cannot be accepted; {}", ACCEPT_ADVICE);
+                }
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }

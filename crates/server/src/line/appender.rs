@@ -35,7 +35,7 @@ pub struct Appender<A> {
     waiting: VecDeque<OnItsWay<A>>,
     /// Told of each batch how long it took from its last payload to its durability.
     durable_after: Box<dyn Fn(Duration) + Send>,
-    /// A closed batch that found every commit slot taken by others; it goes first.
+    /// A closed batch that the log could not take yet; it goes first.
     held_back: Option<(Batch, Acks<A>)>,
     spare: Vec<Vec<A>>,
     abandoned: bool,
@@ -175,10 +175,28 @@ impl<A> Appender<A> {
                 let since = self.clock.monotonic();
                 self.waiting.push_back(OnItsWay { end: range.end, acks: acks.durable, since });
             }
-            Err(Refused { batch, error: journal::Error::Busy }) => self.held_back = Some((batch, acks)),
+            Err(Refused { batch, error }) if error.passes() => self.held_back = Some((batch, acks)),
             Err(Refused { batch, error }) => return Err(NotAppended { error, batch }),
         }
         Ok(())
+    }
+
+    /// Takes back what the log has not taken in, with its acks, which have not left: the log has been unable to take more for
+    /// too long, so their senders are to be refused. What is on its way stays.
+    pub fn take_back(&mut self) -> (Vec<Batch>, Vec<A>) {
+        let (mut batches, mut owed) = (Vec::new(), Vec::new());
+        if let Some((batch, mut acks)) = self.held_back.take() {
+            batches.push(batch);
+            owed.append(&mut acks.early);
+            owed.append(&mut acks.durable);
+        }
+        if !self.open.is_empty() {
+            let open = std::mem::replace(&mut self.open, self.pool.builder());
+            batches.push(open.seal(self.clock.now_ms()));
+            owed.append(&mut self.open_early);
+            owed.append(&mut self.open_acks);
+        }
+        (batches, owed)
     }
 
     /// The log has failed: what waits for it will never be durable, so none of it is acknowledged, and nothing more goes

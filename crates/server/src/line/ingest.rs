@@ -266,7 +266,7 @@ impl Ingest {
     fn append_dead(&mut self, stop: &AtomicBool) -> Result<(), IngestError> {
         loop {
             match self.dead_letters.append(&self.output.dead) {
-                Err(error @ journal::Error::Full { .. }) if !stop.load(Ordering::Acquire) => {
+                Err(error) if error.passes() && !stop.load(Ordering::Acquire) => {
                     let lag_bytes = self.parts.raw.bytes_from(self.position);
                     self.parts.metrics.lag(lag_bytes, self.position);
                     self.parts.overload.set(Flow::Paused, &format!("dead letters cannot be written: {error}"));
@@ -299,8 +299,9 @@ impl Ingest {
         self.pressure_at = now;
         let lag_bytes = self.parts.raw.bytes_from(self.position);
         self.parts.metrics.lag(lag_bytes, self.position);
-        let (flow, reason) = choose(Pressure { lag_bytes, store_full, free_bytes: (self.parts.free_bytes)() });
-        self.parts.overload.set(flow, reason);
+        let (obstacle, free_bytes) = (self.parts.raw.obstacle(), (self.parts.free_bytes)());
+        let (flow, reason) = choose(Pressure { obstacle, lag_bytes, store_full, free_bytes });
+        self.parts.overload.set(flow, &reason);
     }
 
     fn barrier_due(&self) -> bool {

@@ -55,6 +55,10 @@ pub enum IntakeError {
 }
 
 impl IntakeError {
+    fn paused(overload: &Overload) -> Self {
+        Self::Paused { reason: overload.reason(), retry_after: Duration::from_secs(1) }
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Paused { .. } => ErrorKind::Limited,
@@ -98,7 +102,9 @@ impl Intake {
         let awaiting = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             // A request counts for itself how long it waits.
-            appender: Appender::new(raw.clone(), clock, |_| {}),
+            appender: Appender::new(raw.clone(), clock.clone(), |_| {}),
+            clock,
+            stuck_since: None,
             requests: receiver,
             overload: overload.clone(),
             awaiting: awaiting.clone(),
@@ -146,9 +152,7 @@ impl Intake {
     async fn wait_until_open(&self) -> Result<(), IntakeError> {
         match self.overload.wait_while_paused(limits::OVERLOAD_PAUSE_MAX).await {
             Flow::Open => Ok(()),
-            Flow::Paused => {
-                Err(IntakeError::Paused { reason: self.overload.reason(), retry_after: Duration::from_secs(1) })
-            }
+            Flow::Paused => Err(IntakeError::paused(&self.overload)),
             Flow::Stopped => Err(IntakeError::Stopped(self.overload.reason())),
         }
     }
@@ -172,6 +176,9 @@ struct Worker {
     /// Whether commits concern it: the gateway's are many, and waking it for each costs more than its own.
     awaiting: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
+    clock: Clock,
+    /// Since when requests have waited for a log that cannot take them.
+    stuck_since: Option<Duration>,
 }
 
 impl Worker {
@@ -186,6 +193,7 @@ impl Worker {
             if self.appender.is_due(!took) {
                 self.commit();
             }
+            self.refuse_what_waits(stopping);
             if let Some(error) = self.appender.raw().log().poisoned() {
                 // Dropping the appender drops every answer that waits: none of them was made durable.
                 self.overload.set(Flow::Stopped, &error.to_string());
@@ -201,6 +209,24 @@ impl Worker {
             if !took && !wait.is_zero() {
                 std::thread::park_timeout(wait);
             }
+        }
+    }
+
+    /// Refuses what waits for a log that has been unable to take it for too long, or that a shutdown will not wait for.
+    fn refuse_what_waits(&mut self, stopping: bool) {
+        let log = self.appender.raw().log();
+        if log.slot_free() || log.obstacle().is_none() {
+            self.stuck_since = None;
+            return;
+        }
+        let now = self.clock.monotonic();
+        let since = *self.stuck_since.get_or_insert(now);
+        if !stopping && now.saturating_sub(since) < limits::OVERLOAD_PAUSE_MAX {
+            return;
+        }
+        for answer in self.appender.take_back().1 {
+            let error = if stopping { IntakeError::ShuttingDown } else { IntakeError::paused(&self.overload) };
+            drop(answer.send(Err(error)));
         }
     }
 

@@ -1,9 +1,10 @@
 //! What slows ingest down, decided in one place and read by every gateway.
 //!
-//! Only the pipeline, the store and a disk that is nearly full hold the gateway up (RULES, "Acceptance and refusal").
+//! Only the pipeline, the store and a disk that is nearly full, or full, hold the gateway up (RULES, "Acceptance and refusal").
 //! Overload is first a pause: sockets are not read and acks wait. A gateway that was paused longer than
 //! [`limits::OVERLOAD_PAUSE_MAX`] refuses. A log that failed refuses at once.
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -79,8 +80,10 @@ impl Overload {
 }
 
 /// What [`choose`] decides from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Pressure {
+    /// Why `raw` or `dead-letter` cannot take more for now.
+    pub obstacle: Option<journal::Error>,
     /// Raw bytes that are durable and not yet queryable.
     pub lag_bytes: u64,
     /// Whether the store has no room for more unsealed rows.
@@ -90,7 +93,15 @@ pub struct Pressure {
 }
 
 /// Whether ingest goes on under this pressure.
-pub fn choose(pressure: Pressure) -> (Flow, &'static str) {
+pub fn choose(pressure: Pressure) -> (Flow, Cow<'static, str>) {
+    if let Some(obstacle) = pressure.obstacle {
+        return (Flow::Paused, Cow::Owned(obstacle.to_string()));
+    }
+    let (flow, reason) = choose_by_figures(&pressure);
+    (flow, Cow::Borrowed(reason))
+}
+
+fn choose_by_figures(pressure: &Pressure) -> (Flow, &'static str) {
     if pressure.free_bytes < limits::DISK_RESERVE_BYTES {
         return (
             Flow::Paused,
@@ -112,11 +123,14 @@ mod tests {
 
     #[test]
     fn each_pressure_pauses_and_a_stop_is_final() {
-        let calm = Pressure { lag_bytes: 0, store_full: false, free_bytes: u64::MAX };
-        assert_eq!(choose(calm).0, Flow::Open);
-        assert_eq!(choose(Pressure { lag_bytes: limits::LAG_BYTES_MAX + 1, ..calm }).0, Flow::Paused);
-        assert_eq!(choose(Pressure { store_full: true, ..calm }).0, Flow::Paused);
-        assert_eq!(choose(Pressure { free_bytes: limits::DISK_RESERVE_BYTES - 1, ..calm }).0, Flow::Paused);
+        let calm = || Pressure { obstacle: None, lag_bytes: 0, store_full: false, free_bytes: u64::MAX };
+        assert_eq!(choose(calm()), (Flow::Open, Cow::Borrowed("")));
+        assert_eq!(choose(Pressure { lag_bytes: limits::LAG_BYTES_MAX + 1, ..calm() }).0, Flow::Paused);
+        assert_eq!(choose(Pressure { store_full: true, ..calm() }).0, Flow::Paused);
+        assert_eq!(choose(Pressure { free_bytes: limits::DISK_RESERVE_BYTES - 1, ..calm() }).0, Flow::Paused);
+        let full = journal::Error::MemoryFull { bytes_max: 7 };
+        let (flow, reason) = choose(Pressure { obstacle: Some(full.clone()), ..calm() });
+        assert_eq!((flow, reason.into_owned()), (Flow::Paused, full.to_string()));
 
         let overload = Overload::default();
         overload.set(Flow::Stopped, "a sync failed");

@@ -38,6 +38,8 @@ pub struct Metrics {
 pub struct Protocol {
     /// Open connections.
     pub connections: Gauge,
+    /// Times that a connection could not be accepted, for want of descriptors most likely.
+    pub accept_failures: Counter,
     /// Payloads put into a batch, and their bytes.
     pub received: Counter,
     pub received_bytes: Counter,
@@ -80,6 +82,7 @@ struct State {
     log_segments: Family<Log, Gauge>,
     tail_bytes: Family<Log, Gauge>,
     poisoned: Gauge,
+    blocked: Gauge,
     ingest_held: Gauge,
     resident_bytes: Gauge,
     open_descriptors: Gauge,
@@ -120,6 +123,7 @@ impl Protocol {
     fn new(registry: &mut Registry, name: &'static str) -> Self {
         let protocol = Self {
             connections: Gauge::default(),
+            accept_failures: Counter::default(),
             received: Counter::default(),
             received_bytes: Counter::default(),
             acknowledged: Counter::default(),
@@ -129,6 +133,8 @@ impl Protocol {
         };
         let registry = registry.sub_registry_with_label(("protocol".into(), name.into()));
         registry.register("connections", "Open connections", protocol.connections.clone());
+        let text = "Times that a connection could not be accepted";
+        registry.register("accept_failures", text, protocol.accept_failures.clone());
         registry.register("received_payloads", "Payloads put into a batch", protocol.received.clone());
         registry.register("received_bytes", "Bytes of these payloads", protocol.received_bytes.clone());
         registry.register("acknowledged_payloads", "Payloads acknowledged, so durable", protocol.acknowledged.clone());
@@ -259,6 +265,8 @@ impl State {
         registry.register("journal_segments", "Segments of the log", state.log_segments.clone());
         registry.register("journal_tail_bytes", "Bytes in memory for readers", state.tail_bytes.clone());
         registry.register("journal_poisoned", "1 if the journal stopped", state.poisoned.clone());
+        let text = "1 while the journal cannot take more, for want of space or descriptors";
+        registry.register("journal_blocked", text, state.blocked.clone());
         registry.register("ingest_held", "1 while ingest is paused or stopped", state.ingest_held.clone());
         let process = registry.sub_registry_with_prefix("process");
         process.register("resident_memory_bytes", "Resident memory", state.resident_bytes.clone());
@@ -284,6 +292,7 @@ impl State {
         self.schema_registry_silent_seconds.set(silent);
         self.free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));
         self.poisoned.set(i64::from(sample.poisoned.is_some()));
+        self.blocked.set(i64::from(sample.journal_blocked.is_some()));
         self.ingest_held.set(i64::from(!sample.ingest_held.is_empty()));
         for (topic, figures) in &sample.logs {
             let label = Log { topic: topic.name() };

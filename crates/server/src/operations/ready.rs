@@ -22,7 +22,14 @@ pub fn obstacles(sample: &Sample) -> Vec<Obstacle> {
         add("stopping", "The server is shutting down.".to_owned());
     }
     if let Some(cause) = &sample.poisoned {
-        add("journal-poisoned", format!("The journal takes nothing more: {cause}. Repair the disk, then restart."));
+        let advice = "Nobody knows what that disk has lost, so it is not tried again: see to the disk, run \
+                      `tidewater journal check`, then restart. What was acknowledged is served meanwhile";
+        add("journal-poisoned", format!("The journal takes nothing more: {cause}. {advice}."));
+    }
+    if let Some(obstacle) = &sample.journal_blocked {
+        let advice = "Free space on that disk, or raise the limit of open files if they ran out";
+        let detail = format!("The journal cannot take more: {obstacle}. {advice}; no restart is needed.");
+        add("journal-blocked", detail);
     }
     if sample.free_bytes < limits::DISK_RESERVE_BYTES {
         let (free, reserve) = (sample.free_bytes >> 20, limits::DISK_RESERVE_BYTES >> 20);
@@ -72,6 +79,7 @@ mod tests {
         check(fine.clone(), &[]);
         check(Sample { stopping: true, ..fine.clone() }, &["stopping"]);
         check(Sample { poisoned: Some("EIO".into()), ..fine.clone() }, &["journal-poisoned"]);
+        check(Sample { journal_blocked: Some("full".into()), ..fine.clone() }, &["journal-blocked"]);
         check(Sample { free_bytes: 0, ingest_held: "the disk is nearly full".into(), ..fine.clone() }, &["disk-full"]);
         check(Sample { store_failure: Some("ENOSPC".into()), ..fine.clone() }, &["store-failing"]);
         check(Sample { lag_bytes: limits::LAG_BYTES_MAX + 1, ..fine.clone() }, &["lag"]);

@@ -11,6 +11,8 @@ pub struct Sample {
     pub logs: Vec<(Topic, Figures)>,
     /// Why `raw` or `dead-letter` stopped, if it did.
     pub poisoned: Option<String>,
+    /// What keeps `raw` or `dead-letter` from taking more until it passes, if anything does.
+    pub journal_blocked: Option<String>,
     /// Why ingest is paused or stopped; empty while it is open.
     pub ingest_held: String,
     /// Durable bytes of `raw` that are not queryable yet.

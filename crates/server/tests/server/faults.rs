@@ -4,15 +4,17 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use disk::{Faults, InjectedDisk, Operation, RealDisk};
+use model::Clock;
 use mqtt::{Qos, Reason, Version};
 use serde_json::json;
 
 use super::api::{Api, Device, message, point};
 use super::client::*;
 use super::wait::{until, until_equal};
-use super::world::{Setup, World};
+use super::world::{Setup, World, metric};
 
 fn with_faults() -> (World, Faults) {
     let faults = Faults::default();
@@ -118,44 +120,111 @@ fn a_slow_sync_holds_up_acknowledgements_and_nothing_else() {
     world.api.expect_points(&device, &(0..=100).map(point).collect::<Vec<_>>());
 }
 
+/// A server whose journal finds no space for a next segment, with a clock that the test turns, and a device whose last
+/// message waits for it.
+struct Full {
+    world: World,
+    faults: Faults,
+    clock: Clock,
+    filler: Client,
+    /// The packet id that waits.
+    waiting: u16,
+}
+
+impl Full {
+    fn start(version: Version) -> Self {
+        let (faults, clock) = (Faults::default(), Clock::manual(1_800_000_000_000));
+        let disk = Arc::new(InjectedDisk::new(Arc::new(RealDisk), faults.clone()));
+        let world = World::start(Setup { disk, clock: clock.clone(), ..Setup::default() });
+        faults.fail(Operation::Allocate, 1, 1 << 40, ErrorKind::StorageFull);
+        let mut filler = Client::dial(world.anonymous(), version);
+        filler.send(&connect(&mqtt::client::ConnectOptions { version, ..Default::default() }));
+        filler.receive().unwrap();
+        // Free topics are not looked into, so a segment is soon full.
+        let packet = |packet_id| publish(version, "filler", Qos::AtLeastOnce, packet_id, &[b'.'; 1_000_000]);
+        let mut full = Self { world, faults, clock, filler, waiting: 0 };
+        // The clock stands, so that nobody looks yet whether ingest should pause.
+        while full.metric("tidewater_journal_blocked") == 0 {
+            full.waiting += 1;
+            full.filler.send(&packet(full.waiting));
+            full.filler.receive().unwrap();
+        }
+        full.waiting += 1;
+        full.filler.send(&packet(full.waiting));
+        let received = "tidewater_received_payloads_total{protocol=\"mqtt\"}";
+        until_equal(&full.waiting.into(), || full.metric(received));
+        until_equal(&1, || {
+            full.turn(25);
+            full.metric("tidewater_ingest_held")
+        });
+        full
+    }
+
+    fn metric(&self, name: &str) -> u64 {
+        metric(self.world.listen.operations, name)
+    }
+
+    fn turn(&self, milliseconds: u64) {
+        self.clock.advance(Duration::from_millis(milliseconds));
+    }
+
+    /// Turns the clock until nothing stands in the way any more.
+    fn wait_until_ready(&self) {
+        until_equal(&Vec::<String>::new(), || {
+            self.turn(25);
+            self.world.obstacles()
+        });
+    }
+}
+
 #[test]
-fn a_disk_without_space_for_a_segment_refuses_until_there_is_some() {
-    let (world, faults) = with_faults();
-    let (device, http) = (world.api.device(), &world.api);
-    faults.fail(Operation::Allocate, 1, 1 << 40, ErrorKind::StorageFull);
-    // Free topics are not looked into, so a segment is soon full.
-    let filler = vec![b'.'; 1_000_000];
-    let packet = publish(Version::V5, "filler", Qos::AtLeastOnce, 1, &filler);
-    let mut client = Client::dial(world.anonymous(), Version::V5);
-    client.send(&connect(&mqtt::client::ConnectOptions { version: Version::V5, ..Default::default() }));
-    client.receive().unwrap();
-    let farewell = (0..200).find_map(|_| {
-        client.send(&packet);
-        client.receive().filter(|answer| *answer != puback_with(1, Reason::NO_MATCHING_SUBSCRIBERS))
+fn a_journal_without_space_for_a_segment_pauses_and_goes_on_by_itself() {
+    let mut full = Full::start(Version::V5);
+    assert_eq!(full.world.obstacles(), ["journal-blocked"]);
+    // What is stored is read, and whoever sends over HTTP waits.
+    let device = full.world.api.device();
+    let posted = std::thread::spawn({
+        let (api, device) = (full.world.api.clone(), device.clone());
+        move || api.ingest(&device, &message(1))
     });
-    assert_eq!(farewell.as_deref(), Some(&[0xE0, 1, Reason::SERVER_UNAVAILABLE.0][..]));
-    client.expect_closed();
+    full.world.api.expect_points(&device, &[]);
 
-    // A message as large as the filler finds no room; a small one may still fit behind the last.
-    let large = message(0).to_string() + &" ".repeat(900_000);
-    let ((status, answer), _) = http.send("POST", &format!("/v1/ingest/{}", device.id), Some(large.clone()));
-    assert!(matches!(status, 429 | 503), "{status}: {answer}");
-    let mut sender = Client::device(world.listen.mqtt, Version::V3, &device);
-    sender.send(&publish(Version::V3, &device.topic, Qos::AtLeastOnce, 1, large.as_bytes()));
-    sender.expect_closed();
-    world.api.expect_points(&device, &[]);
+    full.faults.heal();
+    full.filler.expect(&puback_with(full.waiting, Reason::NO_MATCHING_SUBSCRIBERS));
+    full.wait_until_ready();
+    assert_eq!(posted.join().unwrap().0, 202);
+    full.world.api.expect_points(&device, &[point(1)]);
+}
 
-    // It goes on by itself once there is space, and what was refused is stored once.
-    faults.heal();
-    until("there is a new segment", || {
-        let mut sender = Client::device(world.listen.mqtt, Version::V3, &device);
-        sender.send(&publish(Version::V3, &device.topic, Qos::AtLeastOnce, 1, large.as_bytes()));
-        sender.receive().map(|answer| assert_eq!(answer, puback(1)))
-    });
-    let ((status, answer), _) = http.send("POST", &format!("/v1/ingest/{}", device.id), Some(large));
-    assert_eq!(status, 202, "{answer}");
-    assert_eq!(http.ingest(&device, &message(1)).0, 202);
-    world.api.expect_points(&device, &[point(0), point(1)]);
+#[test]
+fn what_waits_too_long_for_a_segment_is_refused() {
+    for version in VERSIONS {
+        let mut full = Full::start(version);
+        full.turn(11_000);
+        let (clock, client) = (&full.clock, &mut full.filler);
+        let farewell = client.receive_while(|| clock.advance(Duration::from_millis(25)));
+        let reason = [0xE0, 1, Reason::QUOTA_EXCEEDED.0];
+        assert_eq!(farewell.as_deref(), (version == Version::V5).then_some(&reason[..]));
+        // Who comes now is refused message by message, and alive.
+        let device = full.world.api.device();
+        let mut sender = Client::device(full.world.listen.mqtt, Version::V5, &device);
+        sender.send(&publish(Version::V5, &device.topic, Qos::AtLeastOnce, 1, message(1).to_string().as_bytes()));
+        sender.expect(&puback_with(1, Reason::QUOTA_EXCEEDED));
+        sender.expect_alive();
+
+        full.faults.heal();
+        full.wait_until_ready();
+        let mut sender = Client::device(full.world.listen.mqtt, Version::V5, &device);
+        sender.publish(&device.topic, 1, &message(1).to_string());
+        full.world.api.expect_points(&device, &[point(1)]);
+    }
+}
+
+#[test]
+fn a_server_that_waits_for_space_ends_when_it_is_asked_to() {
+    let mut full = Full::start(Version::V5);
+    drop(full.world.stop());
+    full.filler.expect_end(Reason::SERVER_SHUTTING_DOWN);
 }
 
 #[test]
@@ -165,6 +234,8 @@ fn a_dead_letter_that_cannot_be_written_is_not_dropped_and_is_said_aloud() {
     let mut sender = Client::device(world.listen.mqtt, Version::V5, &device);
     sender.publish(&device.topic, 1, &message(0).to_string());
     world.api.expect_points(&device, &[point(0)]);
+    sender.publish(&device.topic, 2, r#"{"seq":1,"metrics":{"x":[]}}"#);
+    until("the first letter is there", || (world.api.dead_letters(&device).len() == 1).then_some(()));
     faults.fail_under("dead-letter", Operation::Write, ErrorKind::Other);
     sender.publish(&device.topic, 2, r#"{"seq":1,"metrics":{"x":[]}}"#);
     until("it is said", || (!world.obstacles().is_empty()).then_some(()));
@@ -177,7 +248,7 @@ fn a_dead_letter_that_cannot_be_written_is_not_dropped_and_is_said_aloud() {
 
     faults.heal();
     let world = World::start_in(world.stop(), Setup::default());
-    until("the letter is there", || (world.api.dead_letters(&device).len() == 1).then_some(()));
+    until("the letters are there", || (world.api.dead_letters(&device).len() == 2).then_some(()));
     assert_eq!(world.api.ingest(&device, &message(2)).0, 202);
     world.api.expect_points(&device, &[point(0), point(2)]);
 }
@@ -200,11 +271,11 @@ fn a_dead_letter_for_which_there_is_no_space_holds_up_the_line_until_there_is() 
                     assert_eq!(world.api.ingest(&device, &bad).0, 202, "it waits, and is accepted");
                 }
             });
-            until("it is said", || world.obstacles().contains(&"ingest-held".to_owned()).then_some(()));
+            until("it is said", || world.obstacles().contains(&"journal-blocked".to_owned()).then_some(()));
             held.store(true, Ordering::Release);
             let ((_, ready), _) = Api::new(world.listen.operations, "").send("GET", "/ready", None);
             let detail = ready["reasons"][0]["detail"].as_str().unwrap();
-            assert!(detail.contains("dead letters cannot be written") && detail.contains("full"), "{ready}");
+            assert!(detail.contains("dead-letter") && detail.contains("full"), "{ready}");
             // What was stored is read as before.
             world.api.expect_points(&device, &[point(0)]);
             faults.heal();

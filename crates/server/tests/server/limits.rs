@@ -44,6 +44,36 @@ fn an_idle_connection_takes_little_memory() {
     until("all are closed", || (program.descriptors() <= descriptors - 200).then_some(()));
 }
 
+#[test]
+fn exhausted_descriptors_are_said_once_and_cost_only_who_comes_then() {
+    let dir = TempDir::new().unwrap();
+    let program = Program::start(dir.path(), "");
+    let device = program.api.device();
+    let mut first = Client::device(program.listen.mqtt, Version::V5, &device);
+    first.publish(&device.topic, 1, &message(0).to_string());
+    program.limit_descriptors(program.next_descriptor());
+    let mut later: Vec<Client> = (0..64)
+        .map(|number| {
+            let id = format!("later-{number}");
+            let mut client = Client::dial(program.listen.mqtt, Version::V5);
+            client.send(&connect(&ConnectOptions { client_id: &id, ..login(Version::V5, &device) }));
+            client
+        })
+        .collect();
+    let said = || std::fs::read_to_string(dir.path().join("serve.log")).unwrap().matches("cannot be accepted").count();
+    until("it is said", || (said() > 0).then_some(()));
+    for seq in 1..100 {
+        first.publish(&device.topic, 1, &message(seq).to_string());
+    }
+    assert_eq!(said(), 1);
+    program.limit_descriptors(u64::MAX);
+    for client in &mut later {
+        let connack = client.receive().unwrap();
+        assert_eq!((connack[0], connack[3]), (0x20, 0), "who waited in the kernel is let in");
+    }
+    program.api.expect_points(&device, &(0..100).map(point).collect::<Vec<_>>());
+}
+
 /// Lets this process open as many files as the system allows; the server does so for itself.
 fn raise_descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -62,9 +62,13 @@ impl Crowded {
 fn a_short_pause_refuses_nobody() {
     let crowded = Crowded::start();
     let mut clients = VERSIONS.map(|version| crowded.connect(version));
+    let mut bystander = Client::device(crowded.world.listen.mqtt, Version::V5, &crowded.device);
     crowded.fill(0, 1);
     clients.iter_mut().zip(1..).for_each(|(client, seq)| crowded.send(client, seq));
     let posted = crowded.post(3);
+    // Who wants nothing of the log is served meanwhile.
+    bystander.expect_alive();
+    Client::device(crowded.world.listen.mqtt, Version::V3, &crowded.world.api.device()).expect_alive();
     crowded.fill(u64::MAX, 0);
     clients.iter_mut().zip(1..).for_each(|(client, packet_id)| client.expect(&puback(packet_id)));
     assert_eq!(posted.join().unwrap().0.0, 202);

@@ -70,6 +70,25 @@ impl Program {
         targets.filter(|target| !target.is_absolute()).count()
     }
 
+    /// Lets it open no descriptor of this number or a higher one, as prlimit(1) does.
+    pub fn limit_descriptors(&self, max: u64) {
+        let (mut before, pid) = (libc::rlimit { rlim_cur: 0, rlim_max: 0 }, self.child.id() as i32);
+        #[allow(unsafe_code, reason = "std has no prlimit")]
+        // SAFETY: the calls are given structs that live through them.
+        unsafe {
+            assert_eq!(libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &mut before), 0);
+            let limit = libc::rlimit { rlim_max: before.rlim_max, rlim_cur: max.min(before.rlim_max) };
+            assert_eq!(libc::prlimit(pid, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()), 0);
+        }
+    }
+
+    /// The descriptor that it would open next.
+    pub fn next_descriptor(&self) -> u64 {
+        let names = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let open: Vec<u64> = names.map(|name| name.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+        (0..).find(|descriptor| !open.contains(descriptor)).unwrap()
+    }
+
     /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
