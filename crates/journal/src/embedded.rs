@@ -12,6 +12,7 @@
 //! costs half the CPU time so, and who reads live reads the tail in memory.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -24,7 +25,7 @@ use crate::recovery::LogRecovery;
 use crate::retention::Retention;
 use crate::tail::Tail;
 use crate::watermark::Watermark;
-use crate::{Append, Error, Figures, JournalConfig, SegmentId, Topic};
+use crate::{Append, Error, Figures, Gap, JournalConfig, SegmentId, Topic};
 
 mod append;
 mod commit;
@@ -59,6 +60,8 @@ struct Shared {
     tail_bytes_max: usize,
     commits_max: usize,
     retention: Retention,
+    /// What opening found to be damaged.
+    corrupt: Vec<Range<Offset>>,
     /// Log time at open, and the clock then.
     opened: (Duration, Duration),
     watermark: Arc<Watermark>,
@@ -234,6 +237,17 @@ impl EmbeddedLog {
         self.shared.state().poison.clone()
     }
 
+    pub(crate) fn gaps(&self) -> Vec<Gap> {
+        let state = self.shared.state();
+        let mut gaps: Vec<Gap> = state.segments.iter().flat_map(|segment| segment.gaps()).collect();
+        let met = |offsets: &Range<Offset>| gaps.iter().any(|gap| overlap(&gap.offsets, offsets));
+        let (oldest, found) = (state.oldest(), &self.shared.corrupt);
+        let unmet: Vec<_> = found.iter().filter(|found| found.end > oldest && !met(found)).cloned().collect();
+        gaps.extend(unmet.into_iter().map(|offsets| Gap { offsets, place: None }));
+        gaps.sort_unstable_by_key(|gap| gap.offsets.start);
+        gaps
+    }
+
     pub(crate) fn obstacle(&self) -> Option<Error> {
         let state = self.shared.state();
         if self.shared.topic.derived() { state.obstacle.clone() } else { state.standing() }
@@ -275,6 +289,10 @@ impl Drop for EmbeddedLog {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn overlap(one: &Range<Offset>, other: &Range<Offset>) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 /// Starts the sync threads and the keeper.

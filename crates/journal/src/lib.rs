@@ -25,7 +25,7 @@ mod watermark;
 
 pub use config::JournalConfig;
 pub use error::Error;
-pub use log::{Append, Figures, Frame, Journal, Log, SegmentId};
+pub use log::{Append, Figures, Frame, Gap, Journal, Log, SegmentId};
 pub use recovery::{LogRecovery, Recovery};
 pub use topic::Topic;
 pub use watermark::Registration;

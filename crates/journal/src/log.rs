@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -40,6 +42,24 @@ pub enum Append {
     Rolled(Batch),
     /// Nothing was stored and no offset taken.
     Refused { batch: Batch, error: Error },
+}
+
+/// Offsets that were durable and cannot be read any more. What stands behind them is intact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gap {
+    pub offsets: Range<Offset>,
+    /// The file, and the bytes of it that no intact frame holds; `None` until a reader has come by.
+    pub place: Option<(PathBuf, Range<u64>)>,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "offsets {} to {} (exclusive)", self.offsets.start, self.offsets.end)?;
+        match &self.place {
+            Some((path, bytes)) => write!(f, ", bytes {} to {} of {}", bytes.start, bytes.end, path.display()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Figures of one log, for metrics.
@@ -250,6 +270,11 @@ impl Log {
     /// Why the log takes nothing more until it is reopened, if that is so.
     pub fn poisoned(&self) -> Option<Error> {
         each!(self, log => log.poisoned())
+    }
+
+    /// What is known to be damaged: found at open, or met by a reader since.
+    pub fn gaps(&self) -> Vec<Gap> {
+        each!(self, log => log.gaps())
     }
 
     /// What keeps the log from taking more, if it is something that passes and not mere load: no space for the next

@@ -10,7 +10,7 @@ use crate::embedded::BATCH_ROOM;
 use crate::segment::{self, SEGMENT_HEAD_BYTES};
 use crate::tail::Tail;
 use crate::watermark::Watermark;
-use crate::{Append, Error, Figures, Frame, JournalConfig, SegmentId};
+use crate::{Append, Error, Figures, Frame, Gap, JournalConfig, SegmentId};
 
 /// One log in memory.
 pub(crate) struct MemoryLog {
@@ -179,6 +179,10 @@ impl MemoryLog {
 
     pub(crate) fn poisoned(&self) -> Option<Error> {
         None
+    }
+
+    pub(crate) fn gaps(&self) -> Vec<Gap> {
+        Vec::new()
     }
 
     pub(crate) fn figures(&self) -> Figures {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use journal::{Journal, JournalConfig, Topic};
+use journal::{Gap, Journal, JournalConfig, Topic};
 use model::contract::SchemaSource;
 use model::{Clock, Disk, TenantId};
 use registry::Registry;
@@ -27,6 +27,9 @@ use crate::line::{Line, LineParts, PARTITION, Restored};
 use crate::operations::{self, Metrics, Operations, Sample, Sampler};
 use crate::quarantine::{FLAGGED_WAITING_MAX, Quarantine};
 use crate::{quotas, retention};
+
+/// Gaps of the journal that `/ready` names; the log and `journal check` name all.
+const DAMAGE_SHOWN_MAX: usize = 8;
 
 /// A running server. It serves until [`Server::stop`].
 pub struct Server {
@@ -325,7 +328,12 @@ fn sampler(
         let figures = store.figures();
         let poisoned = raw.log().poisoned().or_else(|| dead_letters.poisoned());
         let obstacle = raw.log().obstacle().or_else(|| dead_letters.obstacle());
+        let gaps = [(Topic::Raw, raw.log().gaps()), (Topic::DeadLetter, dead_letters.gaps())];
+        let damage = gaps.iter().flat_map(|(topic, gaps)| gaps.iter().map(move |gap| format!("{topic}: {gap}")));
+        let offsets = |gaps: &[Gap]| gaps.iter().map(|gap| gap.offsets.end - gap.offsets.start).sum();
         Sample {
+            damage: damage.take(DAMAGE_SHOWN_MAX).collect(),
+            damaged_offsets: gaps.iter().map(|(topic, gaps)| (*topic, offsets(gaps))).collect(),
             journal_blocked: obstacle.map(|error| error.to_string()),
             logs: vec![(Topic::Raw, raw.log().figures()), (Topic::DeadLetter, dead_letters.figures())],
             poisoned: poisoned.map(|error| error.to_string()),

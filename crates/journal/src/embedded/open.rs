@@ -57,6 +57,7 @@ pub(super) fn open(
         tail_bytes_max: config.tail_bytes(topic),
         commits_max: config.commits_in_flight_max.max(1),
         retention: config.retention(topic),
+        corrupt: verdict.corrupt.clone(),
         opened: (log_time, clock.monotonic()),
         clock,
         watermark: Arc::new(Watermark::new(verdict.end)),

@@ -11,7 +11,7 @@ use model::{Batch, Blocks, Disk, DiskFile, Offset, OpenMode};
 use crate::frame::{self, Header};
 use crate::scan;
 use crate::segment::{Beginning, SEGMENT_HEAD_BYTES};
-use crate::{Error, Frame, SegmentId};
+use crate::{Error, Frame, Gap, SegmentId};
 
 /// Distance of the marks of the sparse index: a look-up walks over the headers of this much.
 const MARK_BYTES: u64 = 256 << 10;
@@ -37,13 +37,15 @@ pub(super) struct Segment {
 struct Index {
     /// (offset, position) of some frames, ascending.
     marks: Vec<(Offset, u64)>,
-    gaps: Vec<Gap>,
+    gaps: Vec<Hole>,
 }
 
 /// Offsets that cannot be read, and where reading goes on behind them, if it does.
 #[derive(Clone)]
-struct Gap {
+struct Hole {
     offsets: Range<Offset>,
+    /// Where the first of them should have stood.
+    position: u64,
     next: Option<u64>,
 }
 
@@ -140,7 +142,7 @@ impl Segment {
     }
 
     /// Where reading goes on behind a gap. If nothing stood there when it was found, more was written since.
-    fn position_behind(&self, gap: &Gap, file: &dyn DiskFile) -> Result<u64, Error> {
+    fn position_behind(&self, gap: &Hole, file: &dyn DiskFile) -> Result<u64, Error> {
         if let Some(next) = gap.next {
             return Ok(next);
         }
@@ -157,9 +159,16 @@ impl Segment {
         let next = next.filter(|header| header.end() <= end);
         let to = next.map_or(end, |header| header.base);
         if to > offset {
-            self.index().gaps.push(Gap { offsets: offset..to, next: next.map(|header| header.position) });
+            self.index().gaps.push(Hole { offsets: offset..to, position, next: next.map(|header| header.position) });
         }
         Ok(next.map_or(position, |header| header.position))
+    }
+
+    /// What readers have found missing.
+    pub(super) fn gaps(&self) -> Vec<Gap> {
+        let place = |hole: &Hole| (self.path.clone(), hole.position..hole.next.unwrap_or(self.file_bytes));
+        let gap = |hole: &Hole| Gap { offsets: hole.offsets.clone(), place: Some(place(hole)) };
+        self.index().gaps.iter().map(gap).collect()
     }
 
     fn reader(&self, disk: &dyn Disk) -> Result<Arc<dyn DiskFile>, Error> {
@@ -193,7 +202,7 @@ impl Index {
         Some(self.marks[at.checked_sub(1)?])
     }
 
-    fn gap_at(&self, offset: Offset) -> Option<Gap> {
+    fn gap_at(&self, offset: Offset) -> Option<Hole> {
         self.gaps.iter().find(|gap| gap.offsets.contains(&offset)).cloned()
     }
 }

@@ -35,14 +35,23 @@ pub enum DeadLetterError {
 impl DeadLetterWriter {
     /// Finds where the log ends.
     pub fn open(log: Log) -> Result<Self, DeadLetterError> {
-        let mut last = None;
-        if log.end() > log.oldest() {
+        let mut end = log.end();
+        while end > log.oldest() {
             // A read that starts within a batch gives that batch.
-            for frame in log.read(log.end() - 1, READ_BYTES)? {
-                last = last.max(entries(&frame)?.iter().map(|(_, entry)| entry.address()).max());
+            match log.read(end - 1, READ_BYTES) {
+                Ok(frames) => {
+                    let mut last = None;
+                    for frame in frames {
+                        last = last.max(entries(&frame)?.iter().map(|(_, entry)| entry.address()).max());
+                    }
+                    return Ok(Self { log, last });
+                }
+                // Letters that are damaged at the end are derived again, if `raw` still is.
+                Err(journal::Error::Corrupt { from, .. }) => end = from.min(end - 1),
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(Self { log, last })
+        Ok(Self { log, last: None })
     }
 
     /// Appends the entries of one batch of `raw` that the log does not have yet.
@@ -78,10 +87,21 @@ pub fn read(log: &Log, from: Offset) -> Result<Vec<(Offset, Entry)>, DeadLetterE
 
 fn read_bytes(log: &Log, from: Offset, bytes_max: usize) -> Result<Vec<(Offset, Entry)>, DeadLetterError> {
     let mut found = Vec::new();
-    for frame in log.read(from, bytes_max)? {
+    for frame in read_past_gaps(log, from, bytes_max)? {
         found.extend(entries(&frame)?.into_iter().filter(|(offset, _)| *offset >= from));
     }
     Ok(found)
+}
+
+/// Like [`Log::read`], from behind what is damaged: the rest is shown. `/metrics` and `/ready` say that something is
+/// missing, and `tidewater journal check` says what.
+fn read_past_gaps(log: &Log, mut from: Offset, bytes_max: usize) -> Result<Vec<Frame>, journal::Error> {
+    loop {
+        match log.read(from, bytes_max) {
+            Err(journal::Error::Corrupt { to, .. }) if to > from => from = to,
+            answer => return answer,
+        }
+    }
 }
 
 fn entries(frame: &Frame) -> Result<Vec<(Offset, Entry)>, DeadLetterError> {
@@ -98,7 +118,7 @@ pub fn entry(log: &Log, offset: Offset) -> Result<Option<Entry>, DeadLetterError
     if !(log.oldest()..log.durable()).contains(&offset) {
         return Ok(None);
     }
-    Ok(read_bytes(log, offset, 1)?.into_iter().next().map(|(_, entry)| entry))
+    Ok(read_bytes(log, offset, 1)?.into_iter().next().filter(|(at, _)| *at == offset).map(|(_, entry)| entry))
 }
 
 /// The letter with this address. Entries stand in the order of `raw` offsets, so a binary search finds it.

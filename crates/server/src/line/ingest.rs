@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use journal::{Frame, Log};
+use journal::{Frame, Gap, Log};
 use model::{BatchView, Clock, Offset, Partition, limits};
 use pipeline::{Flagged, Output, Pipeline, Plan, RestoreError};
 use store::{Store, Writer};
@@ -61,11 +61,7 @@ pub struct IngestParts {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
-    Journal(journal::Error),
-    #[error(
-        "the raw log is damaged: {0}. `tidewater journal check` shows all of it; restore the journal from a copy, or set the data directory aside and start with a new one"
-    )]
-    Damaged(journal::Error),
+    Journal(#[from] journal::Error),
     #[error(transparent)]
     DeadLetters(#[from] DeadLetterError),
     #[error(transparent)]
@@ -76,15 +72,6 @@ pub enum IngestError {
     State(Offset, RestoreError),
     #[error("raw offset {0} holds a batch that cannot be read; run `tidewater journal check`")]
     Layout(Offset),
-}
-
-impl From<journal::Error> for IngestError {
-    fn from(error: journal::Error) -> Self {
-        match error {
-            journal::Error::Corrupt { .. } => Self::Damaged(error),
-            error => Self::Journal(error),
-        }
-    }
 }
 
 /// See the module.
@@ -220,11 +207,28 @@ impl Ingest {
 
     /// Takes the next batches through pipeline and store.
     fn round(&mut self, stop: &AtomicBool) -> Result<(), IngestError> {
-        let frames = self.parts.raw.read(self.position, READ_BYTES)?;
-        for frame in &frames {
-            self.take(frame, stop)?;
+        match self.parts.raw.read(self.position, READ_BYTES) {
+            Ok(frames) => frames.iter().try_for_each(|frame| self.take(frame, stop)),
+            Err(journal::Error::Corrupt { to, .. }) => {
+                self.pass_gap(to);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(())
+    }
+
+    /// Goes on behind what is damaged. State and windows are as if nothing had been there: a re-send of what is missing is
+    /// stored, and a control record among it comes again with the next change of what it says.
+    fn pass_gap(&mut self, to: Offset) {
+        let gap = self.parts.raw.gaps().into_iter().find(|gap| gap.offsets.contains(&self.position));
+        let gap = gap.unwrap_or(Gap { offsets: self.position..to, place: None });
+        tracing::error!(
+            %gap,
+            "raw is damaged: what these offsets held is not stored, and all else goes on; see `tidewater journal check`"
+        );
+        self.position = to;
+        self.writer.publish(to);
+        self.normalized.note_gap();
     }
 
     fn take(&mut self, frame: &Frame, stop: &AtomicBool) -> Result<(), IngestError> {

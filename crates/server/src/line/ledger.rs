@@ -188,7 +188,8 @@ impl Ledger {
         while !stop.load(Ordering::Acquire) {
             if log.wait(position, WAIT) {
                 match read(log, position) {
-                    Ok(entries) => position = self.take(&entries).unwrap_or(position),
+                    // Nothing behind it either: the rest is damaged.
+                    Ok(entries) => position = self.take(&entries).unwrap_or_else(|| log.durable()),
                     Err(_) if position < log.oldest() => position = log.oldest(),
                     Err(error) => {
                         tracing::error!(%error, position, "dead letters cannot be read: tries and quotas stay as they are");

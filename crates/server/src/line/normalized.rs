@@ -123,6 +123,7 @@ impl Cursor {
     fn read(&mut self) -> Result<Vec<Normalized>, CursorError> {
         let frames = self.topic.log.read(self.next, READ_BYTES).map_err(|error| match error {
             journal::Error::OutOfRange { .. } => CursorError::OutOfRange,
+            journal::Error::Corrupt { .. } => CursorError::Gap,
             error => CursorError::Journal(error),
         })?;
         let mut tables = Vec::new();
@@ -151,6 +152,11 @@ impl NormalizedWriter {
             self.devices.resize(index.as_usize() + 1, None);
         }
         self.devices[index.as_usize()] = source.device();
+    }
+
+    /// Something of `raw` is missing: whoever follows is told so.
+    pub fn note_gap(&mut self) {
+        self.topic.gaps.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Writes the rows of one batch of `raw` if anybody follows. Nobody's failure to be followed holds up the line: a

@@ -83,6 +83,7 @@ struct State {
     tail_bytes: Family<Log, Gauge>,
     poisoned: Gauge,
     blocked: Gauge,
+    damaged: Family<Log, Gauge>,
     ingest_held: Gauge,
     resident_bytes: Gauge,
     open_descriptors: Gauge,
@@ -265,6 +266,8 @@ impl State {
         registry.register("journal_segments", "Segments of the log", state.log_segments.clone());
         registry.register("journal_tail_bytes", "Bytes in memory for readers", state.tail_bytes.clone());
         registry.register("journal_poisoned", "1 if the journal stopped", state.poisoned.clone());
+        let text = "Offsets of the log that were durable and cannot be read any more, as far as is known";
+        registry.register("journal_damaged_offsets", text, state.damaged.clone());
         let text = "1 while the journal cannot take more, for want of space or descriptors";
         registry.register("journal_blocked", text, state.blocked.clone());
         registry.register("ingest_held", "1 while ingest is paused or stopped", state.ingest_held.clone());
@@ -294,6 +297,9 @@ impl State {
         self.poisoned.set(i64::from(sample.poisoned.is_some()));
         self.blocked.set(i64::from(sample.journal_blocked.is_some()));
         self.ingest_held.set(i64::from(!sample.ingest_held.is_empty()));
+        for (topic, offsets) in &sample.damaged_offsets {
+            self.damaged.get_or_create(&Log { topic: topic.name() }).set(*offsets as i64);
+        }
         for (topic, figures) in &sample.logs {
             let label = Log { topic: topic.name() };
             self.commits.get_or_create(&label).inner().store(figures.commits, Ordering::Relaxed);

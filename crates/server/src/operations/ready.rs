@@ -53,14 +53,29 @@ pub fn obstacles(sample: &Sample) -> Vec<Obstacle> {
     found
 }
 
-/// What does not stand in the way and somebody has to look at.
+/// What does not stand in the way and wants a person all the same: the rest is served.
 pub fn warnings(sample: &Sample) -> Vec<Obstacle> {
-    let silent = sample.schemas_outage.as_ref().map(|outage| {
+    let mut found = Vec::new();
+    if !sample.damage.is_empty() {
+        let detail = format!(
+            "The journal is damaged: {}. What stood there cannot be read; all else is served. Run `tidewater journal check`.",
+            sample.damage.join("; ")
+        );
+        found.push(Obstacle { code: "journal-damaged", detail });
+    }
+    if sample.blocks_damaged > 0 {
+        let detail = format!(
+            "{} blocks are damaged and are not served; the log names them. Restore them from a copy of the data directory.",
+            sample.blocks_damaged
+        );
+        found.push(Obstacle { code: "blocks-damaged", detail });
+    }
+    if let Some(outage) = &sample.schemas_outage {
         let (seconds, why) = (outage.lasts.as_secs(), &outage.why);
         let detail = format!("For {seconds} s now {why}");
-        Obstacle { code: "schema-registry-unavailable", detail }
-    });
-    silent.into_iter().collect()
+        found.push(Obstacle { code: "schema-registry-unavailable", detail });
+    }
+    found
 }
 
 #[cfg(test)]
@@ -71,6 +86,19 @@ mod tests {
     fn check(sample: Sample, expect: &[&str]) {
         let codes: Vec<_> = obstacles(&sample).into_iter().map(|obstacle| obstacle.code).collect();
         assert_eq!(codes, expect);
+    }
+
+    #[test]
+    fn damage_is_said_and_does_not_stand_in_the_way() {
+        let sample = Sample {
+            free_bytes: u64::MAX,
+            blocks_damaged: 1,
+            damage: vec!["raw: offsets".into()],
+            ..Sample::default()
+        };
+        let codes: Vec<_> = warnings(&sample).into_iter().map(|warning| warning.code).collect();
+        assert_eq!(codes, ["journal-damaged", "blocks-damaged"]);
+        check(sample, &[]);
     }
 
     #[test]

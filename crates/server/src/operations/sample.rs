@@ -11,6 +11,9 @@ pub struct Sample {
     pub logs: Vec<(Topic, Figures)>,
     /// Why `raw` or `dead-letter` stopped, if it did.
     pub poisoned: Option<String>,
+    /// Offsets of these logs that were durable and are known to be unreadable now, and where, for a person.
+    pub damaged_offsets: Vec<(Topic, u64)>,
+    pub damage: Vec<String>,
     /// What keeps `raw` or `dead-letter` from taking more until it passes, if anything does.
     pub journal_blocked: Option<String>,
     /// Why ingest is paused or stopped; empty while it is open.

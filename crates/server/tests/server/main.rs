@@ -12,6 +12,7 @@ mod program;
 mod wait;
 mod world;
 
+mod damage;
 mod durability;
 mod evolution;
 mod external;

@@ -11,6 +11,8 @@ use super::format::{Unreadable, VERSION, decode, encode};
 use crate::error::Error;
 
 const PREFIX: &str = "catalog-";
+/// The generation of a store's first catalog.
+const FIRST: u64 = 1;
 
 /// What was found in the directory.
 #[derive(Default, Debug)]
@@ -48,7 +50,7 @@ fn generations(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, Error> {
 }
 
 /// Chooses the newest catalog that can be read. If there are catalogs and none can be read, that is an error: to go on
-/// would forget every block.
+/// would forget every block. (The first catalog of all is the exception: `raw` has what it named.)
 pub fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, Error> {
     let mut loaded = Loaded::default();
     let mut found = false;
@@ -79,8 +81,10 @@ pub fn load(disk: &dyn Disk, dir: &Path) -> Result<Loaded, Error> {
         // Numbers are not used twice, even if what they named cannot be read.
         loaded.catalog.generation = *newest;
     }
+    // Before the first there was nothing, so nothing is what the one before it said.
+    let first = generations == [FIRST];
     match loaded.unreadable.pop() {
-        Some(error) if !found => Err(error),
+        Some(error) if !found && !first => Err(error),
         error => {
             loaded.unreadable.extend(error);
             Ok(loaded)
