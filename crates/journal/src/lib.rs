@@ -15,6 +15,7 @@ mod frame;
 pub mod inspect;
 mod log;
 mod memory;
+pub mod mend;
 mod recovery;
 mod retention;
 mod scan;

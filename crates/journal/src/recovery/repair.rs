@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::{Blocks, Disk, DiskFile, Offset, OpenMode};
 
-use super::survey::{Survey, Surveyed};
+use super::survey::{KEPT_PREFIX, Survey, Surveyed};
 use super::verdict::Verdict;
 use crate::frame::Header;
 use crate::segment::{self, BEGINNING_AT, Beginning};
@@ -68,7 +68,8 @@ fn free(disk: &dyn Disk, dir: &Path, segment: &Surveyed, repaired: &mut Repaired
     let path = &segment.path;
     let aside = segment.is_unreadable() && !is_zero(disk, path)?;
     let spare = repaired.spares.iter().max().map_or(0, |last| last + 1);
-    let to = if aside { dir.join(format!("damaged-{:016x}", segment.id)) } else { segment::spare_path(dir, spare) };
+    let to =
+        if aside { dir.join(format!("{KEPT_PREFIX}{:016x}", segment.id)) } else { segment::spare_path(dir, spare) };
     disk.rename(path, &to).map_err(Error::io("rename", path))?;
     disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
     if aside {

@@ -10,6 +10,9 @@ use crate::scan::{self, Scan};
 use crate::segment::{self, BEGINNING_AT, Beginning, FileName, HEAD_RECORD_BYTES, Identity, SEGMENT_HEAD_BYTES};
 use crate::{Error, SegmentId, Topic};
 
+/// What the names begin with of files that hold what could not be read. No log reads them.
+pub(crate) const KEPT_PREFIX: &str = "damaged-";
+
 /// How far to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Depth {
@@ -25,6 +28,8 @@ pub(crate) struct Survey {
     /// By id, oldest first. The scanned ones are the last ones, with [`Depth::Everything`] all.
     pub(crate) segments: Vec<Surveyed>,
     pub(crate) spares: Vec<u64>,
+    /// Copies and files that a repair has set aside.
+    pub(crate) kept: Vec<PathBuf>,
     /// The highest watermark in any intact frame or beginning that was looked at.
     pub(crate) watermark: Offset,
 }
@@ -140,6 +145,7 @@ pub(crate) fn survey(
         match FileName::parse(&entry.name) {
             FileName::Segment(id) => survey.segments.push(look_at_head(disk, dir, id, (topic, partition))?),
             FileName::Spare(id) => survey.spares.push(id),
+            FileName::Other if entry.name.starts_with(KEPT_PREFIX) => survey.kept.push(dir.join(&entry.name)),
             FileName::Other => {}
         }
     }

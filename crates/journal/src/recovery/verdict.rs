@@ -131,7 +131,7 @@ impl Verdict {
 }
 
 /// Behind the last byte at or after `from` that was written in this life of the file, as far as that can be told.
-fn torn_end(segment: &Surveyed, from: u64) -> u64 {
+pub(crate) fn torn_end(segment: &Surveyed, from: u64) -> u64 {
     let Some(scan) = &segment.scan else { return from };
     let claims = scan.frames.iter().chain(&scan.broken).filter(|header| header.position >= from);
     let claimed = claims.map(|header| (header.position + header.frame_len() as u64).min(scan.file_len)).max();

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use disk::{FaultDisk, Operation};
+use journal::mend::{self, Step};
 use journal::{Append, Error, JournalConfig, Topic, inspect};
 use model::{Batch, Disk, Offset};
 
@@ -370,4 +371,70 @@ fn a_read_error_is_an_error_and_not_a_gap() {
     disk.faults().fail(Operation::Read, 1, 1, io::ErrorKind::Other);
     assert!(matches!(log.read(0, 100), Err(Error::Io { .. })));
     assert!(read_all(&log) == all);
+}
+
+/// Every file of the log's directory, with what is in it.
+fn files(disk: &FaultDisk) -> Vec<(PathBuf, Vec<u8>)> {
+    let dir = segment_path(0).parent().unwrap().to_owned();
+    let paths = disk.list(&dir).unwrap().into_iter().map(|entry| dir.join(entry.name));
+    paths.map(|path| (path.clone(), disk.contents(&path).unwrap())).collect()
+}
+
+#[test]
+fn a_repair_says_what_it_will_do_keeps_what_it_cannot_use_and_has_nothing_left_to_do() {
+    // A torn tail behind a hole, damage in the middle, and a file that is no segment any more.
+    let (disk, newest, positions) = killed_with_unsynced(&three_bodies(), true);
+    let mut bytes = disk.contents(&newest).unwrap();
+    bytes[positions[0] + 70] ^= 1;
+    disk.set_contents(&newest, bytes.clone()).unwrap();
+    let reports = inspect::check(&disk, Path::new(DIR), &mut |_| ()).unwrap();
+    let oldest = &reports[0].segments[0];
+    let mut middle = disk.contents(&oldest.path).unwrap();
+    middle[HEAD_BYTES + 100] ^= 1;
+    disk.set_contents(&oldest.path, middle.clone()).unwrap();
+    let unreadable = reports[0].segments[1].path.clone();
+    disk.set_contents(&unreadable, vec![7; SEGMENT_BYTES as usize]).unwrap();
+    let reports = inspect::check(&disk, Path::new(DIR), &mut |_| ()).unwrap();
+    let corrupt = reports[0].corrupt.clone();
+
+    let before = files(&disk);
+    let plans = mend::plan(&disk, Path::new(DIR), &mut |_| ()).unwrap();
+    assert_eq!(files(&disk), before, "a plan changes nothing");
+    let plan = &plans[0];
+    let lost: Vec<_> = plan.lost.iter().map(|gap| gap.offsets.clone()).collect();
+    assert_eq!(lost, corrupt, "{plan:?}");
+    let cut = plan.steps.iter().find_map(|step| match step {
+        Step::Cut { path, bytes, batches } => Some((path.clone(), bytes.start as usize, *batches)),
+        _ => None,
+    });
+    assert_eq!(cut, Some((newest.clone(), positions[0], 2)), "{plan:?}");
+    assert!(
+        plan.steps.iter().any(|step| matches!(step, Step::SetAside { path, .. } if *path == unreadable)),
+        "{plan:?}"
+    );
+
+    assert_eq!(mend::apply(&disk, Path::new(DIR), SEGMENT_BYTES, &mut |_| ()).unwrap(), plans, "it does what it said");
+    for step in &plan.steps {
+        match step {
+            Step::Keep { path, bytes: range, to } => {
+                let was = if *path == newest { &bytes } else { &middle };
+                assert_eq!(disk.contents(to).unwrap(), was[range.start as usize..range.end as usize], "{step}");
+            }
+            Step::SetAside { path, to, .. } => {
+                assert_eq!(disk.contents(to).unwrap(), vec![7; SEGMENT_BYTES as usize]);
+                assert!(disk.contents(path).is_err());
+            }
+            Step::Cut { .. } => {}
+        }
+    }
+    let again = mend::plan(&disk, Path::new(DIR), &mut |_| ()).unwrap();
+    assert_eq!((again[0].steps.len(), &again[0].lost.len()), (0, &lost.len()), "{again:?}");
+
+    let (_journal, log, recovery) = open_on(&disk).unwrap();
+    assert_eq!((recovery.torn_bytes, recovery.damage.len()), (0, 0), "{recovery:?}");
+    let (found, gaps) = read_past_gaps(&log);
+    assert_eq!(gaps, corrupt);
+    assert!(!found.is_empty());
+    append(&log, 1, b"goes on");
+    log.sync().unwrap();
 }

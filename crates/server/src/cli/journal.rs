@@ -1,6 +1,8 @@
-//! `tidewater journal`: looks into a journal on disk and changes nothing. The server may be running or not.
+//! `tidewater journal`: looks into a journal on disk, while a server is running or not, and repairs one that no server has
+//! open.
 
 mod dump;
+mod repair;
 
 use std::path::PathBuf;
 
@@ -11,11 +13,12 @@ use serde_json::{Value, json};
 
 use super::output;
 
-/// Look into a journal on disk; nothing is changed.
+/// Look into a journal on disk, or repair it.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tidewater journal check
-  tidewater journal dump --from 10042 --limit 1")]
+  tidewater journal dump --from 10042 --limit 1
+  tidewater journal repair")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -25,6 +28,7 @@ pub struct Args {
 enum Action {
     Check(Check),
     Dump(dump::Dump),
+    Repair(repair::Repair),
 }
 
 /// Read every frame and say what is sound, torn or damaged. Fails if anything durable cannot be read.
@@ -64,6 +68,7 @@ impl Args {
         match self.action {
             Action::Check(check) => check.run(),
             Action::Dump(dump) => dump.run(),
+            Action::Repair(repair) => repair.run(),
         }
     }
 }
@@ -82,7 +87,11 @@ impl Check {
         }
         let unsound = reports.iter().filter(|report| !report.is_sound()).count();
         if unsound > 0 {
-            bail!("{unsound} of {} logs are damaged: restore what is missing from a copy", reports.len());
+            bail!(
+                "{unsound} of {} logs are damaged: restore what is missing from a copy; `tidewater journal repair` says what \
+                 can be done without one",
+                reports.len()
+            );
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! Promise: stored bytes that are not what was written are found, never taken for the end, and cost what they held and
 //! nothing else: the server starts, serves the rest, says exactly what is missing, and deletes nothing behind it.
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use disk::FaultDisk;
@@ -14,6 +16,7 @@ use tempfile::TempDir;
 
 use super::api::{Api, Device, message, point};
 use super::client::*;
+use super::program::Program;
 use super::wait::until;
 use super::world::{Setup, World, metric};
 
@@ -188,4 +191,49 @@ fn a_flipped_bit_anywhere_is_found_and_the_rest_is_served() {
         until("it is stored", || world.api.points(&device, "x").contains(&point(SENT)).then_some(()));
         dir = world.abandon();
     }
+}
+
+/// `tidewater journal repair`: whether it succeeded, and what it said.
+fn repair(data: &Path, options: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidewater"));
+    command.args(["journal", "repair", "--data"]).arg(data).args(options);
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (output.status.success(), said)
+}
+
+#[test]
+fn a_repair_waits_for_the_server_to_end_and_for_a_yes() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    let program = Program::start(dir.path(), "journal.segment_bytes = \"8MiB\"");
+    let device = program.api.device();
+    let mut client = Client::device(program.listen.mqtt, Version::V5, &device);
+    for seq in 0..5 {
+        client.publish(&device.topic, 1, &message(seq).to_string());
+    }
+    let (done, said) = repair(&data, &["--yes"]);
+    assert!(!done && said.contains("in use by a tidewater server"), "{said}");
+    program.kill();
+    assert_eq!(repair(&data, &[]), (true, "There is nothing to repair.\n".to_owned()));
+
+    let raw = data.join("journal/raw/0");
+    let segment = raw.join(format!("{:016x}.segment", 0));
+    let bytes = std::fs::read(&segment).unwrap();
+    let wanted = br#""seq":2,"#;
+    let at = bytes.windows(wanted.len()).position(|window| window == wanted).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    file.write_all_at(b"!", at as u64).unwrap();
+    let damaged = std::fs::read(&segment).unwrap();
+    let (done, said) = repair(&data, &[]);
+    assert!(done && said.contains("lost: offsets") && said.contains("Nothing was changed"), "{said}");
+    assert_eq!(std::fs::read(&segment).unwrap(), damaged);
+    let (done, said) = repair(&data, &["--yes"]);
+    assert!(done && said.contains("This was done."), "{said}");
+    let from = at / 512 * 512;
+    let copy = std::fs::read(raw.join(format!("damaged-{:016x}-{from:016x}", 0))).unwrap();
+    assert_eq!(copy, damaged[from..from + 512]);
+
+    let program = Program::start(dir.path(), "");
+    program.api.expect_points(&device, &[0, 1, 3, 4].map(point));
 }
