@@ -27,6 +27,8 @@ const SMALL_ROWS: u64 = 1 << 16;
 const SPAN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The share of a table's retention that a run may span, so that rows go not much later than they are hidden.
 const SPANS_PER_RETENTION: i64 = 8;
+/// Where the retention clock of a new store stands.
+const UNSET: Millis = 0;
 /// How much the retention clock may advance at once, and by how much it may gain on the monotonic clock.
 const AGE_STEP_MAX: Duration = Duration::from_secs(24 * 3600);
 const AGE_GAIN: i64 = 24;
@@ -146,13 +148,22 @@ pub fn forget(catalog: &Catalog, now: Millis) -> Vec<DeviceId> {
 /// clock that jumps to 2106 would otherwise cost all data at once; so it costs a day's worth at first and then 24 hours'
 /// per hour, which is time to set it right. Back it goes at once.
 pub fn age_to(aged_to: Millis, now: Millis, elapsed: Duration) -> Millis {
-    if aged_to == 0 {
-        return now;
-    }
-    now.min(aged_to.saturating_add(millis(elapsed).saturating_mul(AGE_GAIN)))
+    set(match aged_to {
+        UNSET => now,
+        aged_to => now.min(aged_to.saturating_add(millis(elapsed).saturating_mul(AGE_GAIN))),
+    })
 }
 
 /// Like [`age_to`], at start: how long the store was closed is not known.
 pub fn age_to_at_start(aged_to: Millis, now: Millis) -> Millis {
-    if aged_to == 0 { now } else { now.min(aged_to.saturating_add(millis(AGE_STEP_MAX))) }
+    set(match aged_to {
+        UNSET => now,
+        aged_to => now.min(aged_to.saturating_add(millis(AGE_STEP_MAX))),
+    })
+}
+
+/// A retention clock that stands at the first millisecond of 1970 is set all the same: were it taken for one that is not, the
+/// next jump would be believed.
+fn set(aged_to: Millis) -> Millis {
+    if aged_to == UNSET { UNSET + 1 } else { aged_to }
 }

@@ -141,4 +141,6 @@ fn the_retention_clock_follows_the_wall_but_not_its_jumps() {
     assert_eq!(age_to(5000, 9_000_000, second), 5000 + 24 * 1000);
     assert_eq!(age_to(5000, 1000, second), 1000);
     assert_eq!(age_to_at_start(5000, 9_000_000_000), 5000 + 24 * HOUR);
+    // What went wrong once: a clock at the first millisecond of 1970 was taken for one that was never set.
+    assert_eq!(age_to_at_start(age_to(5000, 0, second), 9_000_000_000), 1 + 24 * HOUR);
 }
