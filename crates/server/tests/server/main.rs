@@ -12,6 +12,7 @@ mod program;
 mod wait;
 mod world;
 
+mod clock;
 mod damage;
 mod durability;
 mod evolution;
