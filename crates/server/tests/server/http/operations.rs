@@ -12,7 +12,7 @@ fn live_ready_and_metrics_are_served_without_a_credential() {
     running.points(&device, "a", 1);
     assert_eq!(running.operations("/live").json(), json!({"live": true}));
     let ready = running.operations("/ready");
-    assert_eq!((ready.status, ready.json()), (200, json!({"ready": true, "reasons": []})));
+    assert_eq!((ready.status, ready.json()), (200, json!({"ready": true, "reasons": [], "warnings": []})));
     let metrics = running.operations("/metrics");
     assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     for line in [
