@@ -167,6 +167,16 @@ impl Pipeline {
         self.windows.bytes() + self.devices.bytes() + self.tallies.bytes()
     }
 
+    /// Forgets every message before: a guard that is broken on purpose, for a negative control.
+    #[cfg(feature = "sabotage")]
+    pub fn forget_windows(&mut self) {
+        let devices = self.windows.len();
+        self.windows = Windows::default();
+        (0..devices).for_each(|_| {
+            self.windows.open();
+        });
+    }
+
     /// Derives one batch of `raw` whose first payload has offset `base`. A message that makes the pipeline panic is
     /// isolated: it becomes a dead letter (`poison`), a [`Defect`] is reported, and the batch goes on behind it.
     pub fn process(&mut self, base: Offset, batch: BatchView<'_>, output: &mut Output) {

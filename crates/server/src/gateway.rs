@@ -11,7 +11,7 @@
 mod connect;
 mod connection;
 mod event_loop;
-mod identity;
+pub(crate) mod identity;
 mod kept;
 mod known_devices;
 mod look_ups;
@@ -21,7 +21,7 @@ mod quota;
 mod serve;
 pub(crate) mod sockets;
 mod timers;
-mod topic;
+pub(crate) mod topic;
 mod wills;
 
 use std::io;

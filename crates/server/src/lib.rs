@@ -22,6 +22,8 @@ pub mod line;
 mod quarantine;
 mod quotas;
 mod retention;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 
 pub mod external;
 

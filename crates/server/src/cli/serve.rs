@@ -59,12 +59,8 @@ pub fn the_disk() -> Arc<dyn Disk> {
     Arc::new(disk::RealDisk)
 }
 
-/// The negative control: a disk that forgets what was not synced when the process is killed, and whose sync only says
-/// that it did. So every acknowledgement comes before its data is durable, and the checker must see losses.
 #[cfg(feature = "sabotage")]
-pub fn the_disk() -> Arc<dyn Disk> {
-    Arc::new(disk::VolatileDisk::new(true))
-}
+pub use crate::sabotage::the_disk;
 
 /// Says where the server is, and on the first start the admin key.
 pub fn greet(server: &Server) {

@@ -117,6 +117,10 @@ impl Identity {
 
     /// Whether this identity may publish to `target`, and as what.
     pub fn judge(&self, target: Target<'_>, registry: &Registry) -> Verdict {
+        #[cfg(feature = "sabotage")]
+        if let Some(verdict) = crate::sabotage::judge(self, target) {
+            return verdict;
+        }
         match (self, target) {
             (_, Target::Refused(why)) => Verdict::Refuse(why),
             (Self::Key(auth), _) if !auth.allows(Right::Ingest) => {

@@ -104,6 +104,8 @@ impl<A> Appender<A> {
 
     /// Lets `ack` leave once everything pushed so far is durable at this level. Acks of one level keep their order.
     pub fn ack(&mut self, ack: A, durability: Durability) {
+        #[cfg(feature = "sabotage")]
+        let durability = crate::sabotage::durability(durability);
         match durability {
             Durability::Persisted => self.open_acks.push(ack),
             Durability::Memory => self.open_early.push(ack),
@@ -113,6 +115,8 @@ impl<A> Appender<A> {
     /// The ack of this level that was added last, while it waits for the open batch.
     #[inline]
     pub fn last_ack(&mut self, durability: Durability) -> Option<&mut A> {
+        #[cfg(feature = "sabotage")]
+        let durability = crate::sabotage::durability(durability);
         match durability {
             Durability::Persisted => self.open_acks.last_mut(),
             Durability::Memory => self.open_early.last_mut(),

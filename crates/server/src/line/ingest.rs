@@ -233,6 +233,10 @@ impl Ingest {
 
     fn take(&mut self, frame: &Frame, stop: &AtomicBool) -> Result<(), IngestError> {
         let view = BatchView::parse(frame.batch.body()).map_err(|_| IngestError::Layout(frame.base))?;
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::Guard::Duplicates.is_broken() {
+            self.pipeline.forget_windows();
+        }
         self.pipeline.process(frame.base, view, &mut self.output);
         for defect in &self.output.defects {
             tracing::error!(?defect, base = frame.base, "the log holds what its writer should not have written");

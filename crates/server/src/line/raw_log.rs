@@ -52,6 +52,10 @@ impl RawLog {
     /// Appends a batch and returns the offsets that it takes. They are durable once [`Log::durable`] has passed them.
     /// Takes its lock once per batch. A batch that is refused comes back.
     pub fn append(&self, mut batch: Batch) -> Result<Range<Offset>, Refused> {
+        #[cfg(feature = "sabotage")]
+        {
+            batch = crate::sabotage::reorder(batch);
+        }
         let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         for index in self.devices.take_changed() {
             bound.remove(index);
