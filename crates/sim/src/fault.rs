@@ -17,12 +17,19 @@ use model::Clock;
 use crate::seeded;
 use crate::stop::Stop;
 
+mod client;
+mod clock;
+mod flips;
+mod full;
+mod in_flight;
 mod kill;
 mod lost_acks;
 mod orphans;
 mod outcome;
 mod pause;
+mod poison;
 mod proxy;
+mod slowloris;
 mod stage;
 mod stalled;
 mod strace;
@@ -31,6 +38,9 @@ mod syscalls;
 pub mod table;
 mod terminate;
 mod tool;
+mod topics;
+mod torn;
+mod walls;
 
 pub use outcome::{Outcome, Verdict};
 pub use tool::Missing;
@@ -59,6 +69,16 @@ pub const SCENARIOS: &[Scenario] = &[
     stalled::SCENARIO,
     pause::SCENARIO,
     lost_acks::SCENARIO,
+    torn::SCENARIO,
+    flips::SCENARIO,
+    full::SCENARIO,
+    full::DESCRIPTORS,
+    clock::SCENARIO,
+    walls::SCENARIO,
+    poison::SCENARIO,
+    topics::SCENARIO,
+    in_flight::SCENARIO,
+    slowloris::SCENARIO,
 ];
 
 /// What a scenario is given.

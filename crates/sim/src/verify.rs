@@ -103,6 +103,8 @@ struct Verifier<'a> {
 impl Verifier<'_> {
     fn device(&mut self, expected: &Expected, raw: Option<Vec<check::RawMessage>>) -> Result<Counts> {
         let mut evidence = Evidence { raw, foreign: self.foreign(expected)?, ..Evidence::default() };
+        // What was acknowledged was in the journal before it was read here: what is not there does not come any more.
+        let awaited = |counts: &Counts| counts.unseen.unwrap_or(counts.lost);
         loop {
             evidence.stored = self.stored(expected)?;
             let mut counts = check::check(expected, &evidence);
@@ -112,7 +114,7 @@ impl Verifier<'_> {
             evidence.dead = self.api.dead_letters(expected.device)?;
             counts = check::check(expected, &evidence);
             let over = self.clock.monotonic() >= self.start + self.config.wait;
-            if over || counts.lost + counts.unseen.unwrap_or(0) == 0 {
+            if over || awaited(&counts) == 0 {
                 return Ok(counts);
             }
             std::thread::sleep(RETRY);

@@ -16,6 +16,8 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
+/// The calls, and up to which number one thread comes to each.
+const CALLS: [(&str, u64); 4] = [("rename", 2), ("unlink", 3), ("fsync", 20), ("ftruncate", 2)];
 const RATE: f64 = 4_000.0;
 const ACKED_LEAST: u64 = 2_000;
 
@@ -26,8 +28,8 @@ fn run(context: &Context<'_>) -> Result<Outcome> {
     for round in 1..=u64::from(context.rounds) {
         // Something to seal, then an orderly end that is cut short.
         stage.stop()?;
-        let call = ["rename", "fsync", "unlink"][context.below("call", round, 3) as usize];
-        let number = 1 + context.below("number", round, 6) as u32;
+        let (call, numbers) = CALLS[context.below("call", round, CALLS.len() as u64) as usize];
+        let number = 1 + context.below("number", round, numbers) as u32;
         let mut died = !stage.start_through(Injection::kill(call, number).through()?)?;
         if !died && !stage.has_ended()? {
             died = stage.ends_before(ACKED_LEAST)?;
@@ -44,6 +46,7 @@ fn run(context: &Context<'_>) -> Result<Outcome> {
     let left = left_over(&stage.launch.data)?;
     let outcome = Outcome::default().rounds(context.rounds.into()).with("killed at their call", killed);
     let outcome = outcome.with("files left over", left);
+    let outcome = outcome.expects(killed > 0, || "no life came to its call".to_owned());
     stage.finish(outcome.expects(left == 0, || format!("{left} files are left over that no catalog names")))
 }
 

@@ -1,14 +1,15 @@
 //! The common stage: a server on a data directory, generators that go on through every restart, and the checker.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use model::DeviceId;
+use model::{DeviceId, TenantId};
 use mqtt::{Qos, Version};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -35,6 +36,8 @@ pub struct Generator {
     /// Messages a second; none: as fast as the window allows.
     pub rate: Option<f64>,
     pub shape: Shape,
+    /// Its topics name another tenant than its credential's: it must not get anywhere.
+    pub astray: bool,
 }
 
 /// How it speaks.
@@ -55,6 +58,7 @@ pub fn mixed(rate: f64) -> Vec<Generator> {
         window,
         rate: Some(rate * share),
         shape: Shape::Two,
+        astray: false,
     };
     vec![
         one("qos1", Protocol::Mqtt(Version::V5, Qos::AtLeastOnce), 8, 8, 100, 0.65),
@@ -83,17 +87,29 @@ pub struct Stage<'a> {
     pub launch: Launch,
     server: Option<Server>,
     key: String,
-    stranger: String,
+    stranger: Stranger,
     running: Vec<Running>,
+    /// The acked-set logs of generators that have ended.
+    logs: Vec<PathBuf>,
     restarts: Vec<Duration>,
+    /// How long the checker waits for what is not queryable yet.
+    pub patience: Duration,
     /// Memory and descriptors at the first and the last look.
     looks: Option<[(u64, u64); 2]>,
+}
+
+/// Another tenant, and an API key with all rights in it.
+pub struct Stranger {
+    pub tenant: TenantId,
+    pub key: String,
 }
 
 /// A generator on its thread.
 struct Running {
     name: &'static str,
     acked_log: PathBuf,
+    /// It is refused, so it may end by itself.
+    astray: bool,
     stop: Stop,
     progress: Arc<Progress>,
     /// Why it ended by itself.
@@ -122,8 +138,20 @@ impl<'a> Stage<'a> {
         launch.listen = Some(server.listen.clone());
         let key = server.admin_key()?;
         let stranger = new_tenant(&Api::new(&format!("http://{}", server.listen.http), &key), "stranger")?;
-        let (server, running, restarts) = (Some(server), Vec::new(), Vec::new());
-        Ok(Self { context, scratch, launch, server, key, stranger, running, restarts, looks: None })
+        let (server, running, logs, restarts) = (Some(server), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self {
+            context,
+            scratch,
+            launch,
+            server,
+            key,
+            stranger,
+            running,
+            logs,
+            restarts,
+            patience: DRAIN_MAX,
+            looks: None,
+        })
     }
 
     /// The addresses, the same at every start.
@@ -175,7 +203,11 @@ impl<'a> Stage<'a> {
                 Protocol::Mqtt(version, qos) => Target::Mqtt { address, version, qos },
                 Protocol::Http(array) => Target::Http { address, array },
             },
-            senders: Senders { tenant, devices, credential },
+            senders: Senders {
+                tenant: if generator.astray { self.stranger.tenant } else { tenant },
+                devices,
+                credential,
+            },
             connections: generator.connections,
             window: generator.window,
             rate: generator.rate,
@@ -188,10 +220,10 @@ impl<'a> Stage<'a> {
             duration: Some(Duration::from_secs(24 * 3600)),
             threads: 1,
             reconnect: true,
-            drain_max: DRAIN_MAX,
+            drain_max: if generator.astray { Duration::from_secs(1) } else { DRAIN_MAX },
         };
         let acked_log = self.scratch.path().join(format!("{number}-{}.acked", generator.name));
-        self.running.push(Running::start(self.context, generator.name, config, acked_log)?);
+        self.running.push(Running::start(self.context, generator, tenant, config, acked_log)?);
         Ok(())
     }
 
@@ -222,7 +254,8 @@ impl<'a> Stage<'a> {
                 return Ok(Some(found));
             }
             ensure!(!self.context.stop.wanted(), "it was stopped");
-            if let Some(running) = self.running.iter().find(|running| running.thread.is_finished()) {
+            let ended = |running: &&Running| running.thread.is_finished() && !running.astray;
+            if let Some(running) = self.running.iter().find(ended) {
                 let why = running.failure.get().map_or("", String::as_str);
                 bail!("the generator {} ended by itself: {why}", running.name);
             }
@@ -344,25 +377,37 @@ impl<'a> Stage<'a> {
         Ok(reasons.iter().filter_map(|reason| Some(reason["code"].as_str()?.to_owned())).collect())
     }
 
-    /// Ends the generators, compares what was acknowledged with what is there, and stops the server.
-    pub fn finish(mut self, mut outcome: Outcome) -> Result<Outcome> {
-        let mut reports = Vec::new();
-        let mut logs = Vec::new();
+    /// Ends the generators; their logs stay.
+    pub fn end_loads(&mut self, mut outcome: Outcome) -> Result<Outcome> {
         self.running.iter().for_each(|running| running.stop.stop());
+        let mut reports = Vec::new();
         for running in self.running.drain(..) {
-            logs.push((running.name, running.acked_log));
+            self.logs.push(running.acked_log);
             match running.thread.join().map_err(|_| anyhow!("a generator panicked"))? {
                 Ok(report) => reports.push(report),
+                Err(_) if running.astray => {}
                 Err(error) => outcome = outcome.breaks(format!("the generator {}: {error:#}", running.name)),
             }
         }
-        self.look()?;
-        for (name, log) in logs {
-            outcome = outcome.counted(self.verify(log).with_context(|| format!("checking the generator {name}"))?);
-        }
         let reconnects = reports.iter().map(|report| report.reconnects).sum();
         let resent = reports.iter().map(|report| report.resent).sum();
-        outcome = outcome.measured(&reports).with("reconnects", reconnects).with("sent again", resent);
+        Ok(outcome.measured(&reports).with("reconnects", reconnects).with("sent again", resent))
+    }
+
+    /// Compares what was acknowledged with what is there, now or after waiting as long for what is not queryable yet.
+    pub fn counts(&self, wait: Duration) -> Result<Counts> {
+        let mut counts = Counts::default();
+        for log in &self.logs {
+            counts += self.verify(log, wait)?;
+        }
+        Ok(counts)
+    }
+
+    /// Ends the generators, compares what was acknowledged with what is there, and stops the server.
+    pub fn finish(mut self, outcome: Outcome) -> Result<Outcome> {
+        let outcome = self.end_loads(outcome)?;
+        self.look()?;
+        let mut outcome = outcome.counted(self.counts(self.patience)?);
         outcome.restart_max_seconds = longest(&self.restarts);
         if let Some([first, last]) = self.looks {
             outcome.memory_drift_bytes = Some(last.0 as i64 - first.0 as i64);
@@ -372,25 +417,32 @@ impl<'a> Stage<'a> {
         Ok(outcome)
     }
 
-    fn verify(&self, acked_log: PathBuf) -> Result<Counts> {
+    fn verify(&self, acked_log: &Path, wait: Duration) -> Result<Counts> {
         let config = VerifyConfig {
             url: format!("http://{}", self.listen().http),
             key: self.key.clone(),
-            foreign_key: Some(self.stranger.clone()),
-            acked_log,
+            foreign_key: Some(self.stranger.key.clone()),
+            acked_log: acked_log.to_owned(),
             journal: Some(self.launch.data.join("journal")),
-            wait: DRAIN_MAX,
+            wait,
         };
         Ok(verify::run(&config, self.context.clock, |_, _| ())?.counts)
     }
 }
 
 impl Running {
-    fn start(context: &Context<'_>, name: &'static str, config: LoadConfig, acked_log: PathBuf) -> Result<Self> {
+    fn start(
+        context: &Context<'_>,
+        generator: &Generator,
+        tenant: TenantId,
+        config: LoadConfig,
+        acked_log: PathBuf,
+    ) -> Result<Self> {
+        let (name, astray) = (generator.name, generator.astray);
         let (clock, stop, progress) = (context.clock.clone(), Stop::default(), Arc::new(Progress::default()));
         let failure = Arc::new(OnceLock::new());
         let run = Run { seed: config.seed, boot: 1, shape: config.shape, started: clock.now_ms() };
-        let log = AckedLog::open(&acked_log, run, config.senders.tenant, &load::streams(&config))?;
+        let log = AckedLog::open(&acked_log, run, tenant, &load::streams(&config))?;
         let thread = std::thread::Builder::new().name(format!("load-{name}")).spawn({
             let (stop, progress, failure) = (stop.clone(), progress.clone(), failure.clone());
             move || {
@@ -402,14 +454,19 @@ impl Running {
                 report
             }
         })?;
-        Ok(Self { name, acked_log, stop, progress, failure, thread })
+        Ok(Self { name, acked_log, astray, stop, progress, failure, thread })
     }
 }
 
-/// An API key of a new tenant, with all rights in it.
-pub fn new_tenant(api: &Api, name: &str) -> Result<String> {
-    let _: Value = api.post("/v1/tenants", &json!({"name": name}))?;
+/// A new tenant.
+fn new_tenant(api: &Api, name: &str) -> Result<Stranger> {
+    #[derive(Deserialize)]
+    struct Made {
+        tenant_id: TenantId,
+    }
+    let made: Made = api.post("/v1/tenants", &json!({"name": name}))?;
     let rights = ["ingest", "query", "devices", "schemas", "dead-letters", "admin"];
     let key: Value = api.post("/v1/keys", &json!({"tenant": name, "name": "admin", "rights": rights}))?;
-    Ok(key["token"].as_str().context("a new key has a token")?.to_owned())
+    let key = key["token"].as_str().context("a new key has a token")?.to_owned();
+    Ok(Stranger { tenant: made.tenant_id, key })
 }

@@ -1,17 +1,15 @@
 //! A disk that takes two seconds for every sync.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use mqtt::Version;
 
+use super::client::Client;
 use super::outcome::Outcome;
 use super::stage::{Stage, mixed};
 use super::strace::{Injection, Tracer};
 use super::{Context, Scenario};
-use crate::packet::Login;
 use crate::process;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -39,7 +37,8 @@ fn run(context: &Context<'_>) -> Result<Outcome> {
     for round in 1..=context.rounds {
         stage.wait_acked(ACKED_LEAST)?;
         stage.look()?;
-        let mut pinger = Pinger::connect(&stage)?;
+        let at = stage.listen().mqtt.clone();
+        let mut pinger = Client::connect(&at, Version::V3, "key", stage.api().key(), PING_WAIT_MAX)?;
         let before = process::memory_bytes(stage.pid()?)?.0;
         let injection = Injection::new("fdatasync", &format!("delay_enter={}", DELAY.as_micros()));
         let tracer = Tracer::attach(stage.pid()?, &injection, context.clock)?;
@@ -60,36 +59,4 @@ fn run(context: &Context<'_>) -> Result<Outcome> {
     let outcome = outcome.with("MiB more at most", more >> 20);
     let outcome = outcome.expects(late == 0, || format!("{late} pings waited longer than {PING_WAIT_MAX:?}"));
     stage.finish(outcome.expects(more <= MEMORY_MORE_MAX, || format!("memory grew by {} MiB", more >> 20)))
-}
-
-/// A connection that only pings.
-struct Pinger(TcpStream);
-
-impl Pinger {
-    fn connect(stage: &Stage<'_>) -> Result<Self> {
-        let mut stream = TcpStream::connect(&stage.listen().mqtt)?;
-        stream.set_read_timeout(Some(PING_WAIT_MAX))?;
-        let login = Login {
-            version: Version::V3,
-            client_id: "pinger".to_owned(),
-            user: "key".to_owned(),
-            password: stage.api().key().to_owned(),
-            keep_session: false,
-            keep_alive_s: 60,
-        };
-        let mut out = Vec::new();
-        login.connect(&mut out);
-        stream.write_all(&out)?;
-        let mut connack = [0; 4];
-        stream.read_exact(&mut connack).context("no CONNACK")?;
-        ensure!(connack == [0x20, 2, 0, 0], "the pinger is refused: {connack:02X?}");
-        Ok(Self(stream))
-    }
-
-    /// True if it is answered in time.
-    fn ping(&mut self) -> Result<bool> {
-        self.0.write_all(&[0xC0, 0])?;
-        let mut answer = [0; 2];
-        Ok(self.0.read_exact(&mut answer).is_ok() && answer == [0xD0, 0])
-    }
 }

@@ -28,16 +28,24 @@ pub const NESTED: Scenario = Scenario {
     run: run_nested,
 };
 
-/// The calls, and up to which number each is met in a life of a few seconds.
-const CALLS: [(&str, u32); 6] =
-    [("fdatasync", 100), ("pwrite64", 100), ("fsync", 40), ("rename", 30), ("unlink", 15), ("fallocate", 15)];
+/// The calls, and up to which number one thread comes to each in a life of a few seconds.
+const CALLS: [(&str, u32); 8] = [
+    ("fdatasync", 125),
+    ("pwrite64", 125),
+    ("fsync", 20),
+    ("openat", 20),
+    ("rename", 3),
+    ("unlink", 4),
+    ("ftruncate", 2),
+    ("fallocate", 1),
+];
 /// The same within a start.
-const CALLS_OF_A_START: [(&str, u32); 5] =
-    [("pwrite64", 24), ("fdatasync", 12), ("fsync", 10), ("rename", 4), ("openat", 90)];
+const CALLS_OF_A_START: [(&str, u32); 6] =
+    [("pwrite64", 36), ("fsync", 19), ("openat", 50), ("fdatasync", 2), ("ftruncate", 1), ("unlink", 1)];
 /// How deep recovery is disturbed.
 const NESTING: u64 = 5;
 /// How long a life is given to meet its call under load; then SIGTERM makes it seal what is in memory.
-const LIFE_MAX: Duration = Duration::from_millis(1_500);
+const LIFE_MAX: Duration = Duration::from_millis(2_000);
 const END_MAX: Duration = Duration::from_secs(30);
 const ACKED_LEAST: u64 = 100;
 
@@ -50,6 +58,7 @@ fn generators() -> [Generator; 3] {
         window,
         rate: Some(rate),
         shape: Shape::Twelve,
+        astray: false,
     };
     [
         one("qos1", Protocol::Mqtt(Version::V5, Qos::AtLeastOnce), 4, 50, 3_000.0),
@@ -58,14 +67,17 @@ fn generators() -> [Generator; 3] {
     ]
 }
 
+fn points(calls: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
+    calls.iter().flat_map(|(call, numbers)| (1..=*numbers).map(move |number| (*call, number))).collect()
+}
+
 fn run(context: &Context<'_>) -> Result<Outcome> {
     let mut stage = Stage::open(context, SMALL_SEGMENTS)?;
     stage.load(&generators())?;
-    let points = CALLS.iter().flat_map(|(call, numbers)| (1..=*numbers).map(move |number| (*call, number)));
     let (mut killed, mut missed) = (0, 0);
     // By call: a number that no thread came to within its life.
     let mut too_high: HashMap<&str, u32> = HashMap::new();
-    for (call, number) in context.choose(points.collect()) {
+    for (call, number) in context.choose(points(&CALLS)) {
         let number = too_high.get(call).map_or(number, |limit| 1 + (number - 1) % (limit - 1).max(1));
         stage.wait_acked(ACKED_LEAST)?;
         stage.kill()?;
@@ -79,6 +91,7 @@ fn run(context: &Context<'_>) -> Result<Outcome> {
     }
     stage.wait_acked(ACKED_LEAST)?;
     let outcome = Outcome::default().rounds(killed + missed).with("killed at their call", killed);
+    let outcome = outcome.expects(killed > 0, || "no life came to its call".to_owned());
     stage.finish(outcome.with("ended before it", missed))
 }
 
@@ -99,17 +112,18 @@ fn run_nested(context: &Context<'_>) -> Result<Outcome> {
     let mut stage = Stage::open(context, SMALL_SEGMENTS)?;
     stage.load(&generators())?;
     let mut killed = 0;
-    let point = |round: u64, depth: u64, calls: &[(&'static str, u32)]| {
+    let (of_a_life, of_a_start) = (points(&CALLS), points(&CALLS_OF_A_START));
+    let point = |round: u64, depth: u64, points: &[(&str, u32)]| {
         let place = round * (NESTING + 1) + depth;
-        let (call, numbers) = calls[context.below("call", place, calls.len() as u64) as usize];
-        Injection::kill(call, 1 + context.below("number", place, numbers.into()) as u32)
+        let (call, number) = points[context.below("point", place, points.len() as u64) as usize];
+        Injection::kill(call, number)
     };
     for round in 1..=u64::from(context.rounds) {
         stage.wait_acked(ACKED_LEAST)?;
         stage.kill()?;
-        live_until(&mut stage, &point(round, 0, &CALLS))?;
+        live_until(&mut stage, &point(round, 0, &of_a_life))?;
         for depth in 1..=NESTING {
-            let came_to_serve = stage.start_through(point(round, depth, &CALLS_OF_A_START).through()?)?;
+            let came_to_serve = stage.start_through(point(round, depth, &of_a_start).through()?)?;
             killed += u64::from(!came_to_serve);
             if came_to_serve && !stage.has_ended()? {
                 stage.kill()?;
@@ -119,5 +133,6 @@ fn run_nested(context: &Context<'_>) -> Result<Outcome> {
         (context.say)(format!("recovery {round} of {}: {killed} starts killed", context.rounds));
     }
     stage.wait_acked(ACKED_LEAST)?;
-    stage.finish(Outcome::default().rounds(context.rounds.into()).with("starts killed", killed))
+    let outcome = Outcome::default().rounds(context.rounds.into()).with("starts killed", killed);
+    stage.finish(outcome.expects(killed > 0, || "no start came to its call".to_owned()))
 }
