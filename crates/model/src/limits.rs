@@ -181,6 +181,12 @@ pub const SCHEMA_NODES_MAX: usize = 100_000;
 pub const SCHEMA_DEFAULT_BYTES_MAX: usize = 4 << 10;
 /// A regular expression in a schema; all of a schema's together take at most 16 times this.
 pub const SCHEMA_PATTERN_BYTES_MAX: usize = 1 << 10;
+/// What a regular expression takes when it is compiled: `^.{1,64}$` takes 90 KiB, `(a{100}){100}` far more.
+pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 256 << 10;
+/// What all different ones of a schema take together: a thousand of the usual kind (`^[A-Z]{2}-[0-9]{4}$`: 2 to 4 KiB).
+pub const SCHEMA_PATTERNS_COMPILED_BYTES_MAX: usize = 4 << 20;
+/// What one may take beside that for the states of its automaton that were seen: with more it is matched without them.
+pub const SCHEMA_PATTERN_DFA_BYTES_MAX: usize = 32 << 10;
 /// A subject's name: clients make it of a topic's and a record's.
 pub const SCHEMA_SUBJECT_BYTES_MAX: usize = TOPIC_BYTES_MAX;
 /// Versions of one subject.

@@ -16,12 +16,14 @@ use crate::draft::pointer;
 
 mod check;
 mod compile;
+mod patterns;
 #[cfg(test)]
 mod tests;
 pub mod ts;
 
 pub use check::{Check, Misfit, Value};
 pub use compile::{Unusable, compile};
+pub use patterns::Patterns;
 
 /// A compiled schema.
 #[derive(Debug)]

@@ -85,7 +85,7 @@ impl Lane {
         let contract = usable(record)?;
         self.language = Some(contract.language);
         let root = contract.roots.first().ok_or_else(no_root)?;
-        self.compile(root, root, rules)
+        self.compile(root, root, rules, plan)
     }
 
     /// What the payload names: it must be a version of the device's subject, and is checked by the newest one of its major.
@@ -128,11 +128,12 @@ impl Lane {
             Some(Verdict::Usable(contract)) if contract.language == written.language => same_root(contract, writer),
             _ => None,
         };
-        self.compile(writer, reader.unwrap_or(writer), rules)
+        self.compile(writer, reader.unwrap_or(writer), rules, plan)
     }
 
-    fn compile(&mut self, writer: &Root, reader: &Root, rules: &ClassRules) -> Result<(), Refusal> {
-        let form = form::compile(reader, rules).map_err(|Unusable(why)| (Reason::SchemaUnusable, why))?;
+    fn compile(&mut self, writer: &Root, reader: &Root, rules: &ClassRules, plan: &Plan) -> Result<(), Refusal> {
+        let form =
+            form::compile(reader, rules, plan.patterns()).map_err(|Unusable(why)| (Reason::SchemaUnusable, why))?;
         self.slot_names = vec![NO_NAME; form.slots.len()];
         let converted = form.conversions.iter().map(|(metric, conversion)| (Named::new(metric), *conversion));
         self.conversions = converted.collect();

@@ -14,6 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::form::Patterns;
+
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,7 @@ pub struct Plan {
     unknown: UnknownIds,
     source: SchemaSource,
     usual: Arc<ClassRules>,
+    patterns: Patterns,
     /// Counts changes: what was compiled from the plan is told to be old by it.
     generation: u64,
 }
@@ -84,6 +87,11 @@ impl Plan {
             places.iter().any(|place| Some(&place.subject) == subject)
         };
         ids.iter().rev().find(is_of).or(ids.last()).copied()
+    }
+
+    /// Those that were compiled and are in use.
+    pub(crate) fn patterns(&self) -> &Patterns {
+        &self.patterns
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -1,10 +1,13 @@
 //! What one value must be.
 
+use std::sync::Arc;
+
 use model::Reason;
 use model::contract::{Bound, Kind, Rule, Value as Constant};
-use model::limits::{METRIC_TEXT_BYTES_MAX, SCHEMA_PATTERN_BYTES_MAX};
-use regex::bytes::{Regex, RegexBuilder};
+use model::limits::METRIC_TEXT_BYTES_MAX;
+use regex::bytes::Regex;
 
+use super::Patterns;
 use crate::draft::{Scalar, is_exact};
 
 /// A compiled [`Rule`].
@@ -26,7 +29,7 @@ pub struct Check {
 pub struct More {
     multiple_of: Option<f64>,
     chars: (u32, u32),
-    pattern: Option<Regex>,
+    pattern: Option<Arc<Regex>>,
     one_of: Vec<Constant>,
 }
 
@@ -54,21 +57,14 @@ impl Misfit {
     }
 }
 
-/// Memory of one compiled pattern: a schema cannot fill a server's.
-const PATTERN_MEMORY_MAX: usize = SCHEMA_PATTERN_BYTES_MAX << 8;
-
 const fn bit(kind: Kind) -> u8 {
     1 << kind as u8
 }
 
 impl Check {
     /// Fails, with a sentence, where a pattern cannot be compiled.
-    pub fn new(rule: &Rule) -> Result<Self, String> {
-        let pattern = rule.pattern.as_deref().map(|pattern| {
-            let built =
-                RegexBuilder::new(pattern).size_limit(PATTERN_MEMORY_MAX).dfa_size_limit(PATTERN_MEMORY_MAX).build();
-            built.map_err(|error| format!("the pattern `{pattern}` cannot be used: {error}"))
-        });
+    pub fn new(rule: &Rule, patterns: &Patterns) -> Result<Self, String> {
+        let pattern = rule.pattern.as_deref().map(|pattern| patterns.compiled(pattern));
         let more = More {
             multiple_of: rule.multiple_of,
             chars: (rule.chars_min.unwrap_or(0), rule.chars_max.unwrap_or(u32::MAX)),

@@ -7,7 +7,7 @@ use model::ClassRules;
 use model::contract::{Field as Described, Kind, Others as OthersRule, Part, Root, Rule, Value};
 use model::rules::Conversion;
 
-use super::{Check, Default, Form, Level, Member, Node, Others, Slot};
+use super::{Check, Default, Form, Level, Member, Node, Others, Patterns, Slot};
 use crate::draft::is_name;
 
 /// A contract that messages cannot be checked by, in a sentence.
@@ -15,7 +15,7 @@ use crate::draft::is_name;
 pub struct Unusable(pub String);
 
 /// Slots are in the order of the contract's fields, with those of the envelope that it does not name behind them.
-pub fn compile(root: &Root, rules: &ClassRules) -> Result<Form, Unusable> {
+pub fn compile(root: &Root, rules: &ClassRules, patterns: &Patterns) -> Result<Form, Unusable> {
     let mut conversions = Vec::new();
     let others = match &root.others {
         OthersRule::Class => Others::Class,
@@ -27,7 +27,7 @@ pub fn compile(root: &Root, rules: &ClassRules) -> Result<Form, Unusable> {
                 let conversion = conversion(&canonical.metric, rule, rules)?;
                 conversions.extend(conversion.map(|conversion| (canonical.metric.as_str().into(), conversion)));
             }
-            let mut check = Check::new(rule).map_err(Unusable)?;
+            let mut check = Check::new(rule, patterns).map_err(Unusable)?;
             check.as_double = !conversions.is_empty();
             Others::Like(check)
         }
@@ -56,7 +56,7 @@ pub fn compile(root: &Root, rules: &ClassRules) -> Result<Form, Unusable> {
         if kept && !names.insert(&field.name) {
             return Err(Unusable(format!("two fields are the metric `{}`", field.name)));
         }
-        form.add(field, rules)?;
+        form.add(field, rules, patterns)?;
     }
     form.add_envelope(rules);
     form.default_tags.sort();
@@ -64,11 +64,12 @@ pub fn compile(root: &Root, rules: &ClassRules) -> Result<Form, Unusable> {
 }
 
 impl Form {
-    fn add(&mut self, field: &Described, rules: &ClassRules) -> Result<(), Unusable> {
+    fn add(&mut self, field: &Described, rules: &ClassRules, patterns: &Patterns) -> Result<(), Unusable> {
         let Some((last, records)) = field.path.split_last() else {
             return Err(Unusable(format!("the field `{}` has no path", field.name)));
         };
-        let mut check = Check::new(&field.rule).map_err(|why| Unusable(format!("{}: {why}", field.path.join("."))))?;
+        let mut check =
+            Check::new(&field.rule, patterns).map_err(|why| Unusable(format!("{}: {why}", field.path.join("."))))?;
         let conversion = match field.part {
             Part::Metric => conversion(&field.name, &field.rule, rules)?,
             _ => None,
@@ -143,7 +144,9 @@ impl Form {
                     path: vec![name.as_bytes().into()],
                     part,
                     ts_unit: rules.ts_unit,
-                    check: Arc::new(Check::new(&Rule::default()).expect("a rule without a pattern")),
+                    check: Arc::new(
+                        Check::new(&Rule::default(), &Patterns::default()).expect("a rule without a pattern"),
+                    ),
                     conversion: None,
                     default: None,
                 });

@@ -1,4 +1,6 @@
 use model::contract::{Bound, Kind, Rule, TsUnit, Value as Constant};
+use std::sync::Arc;
+
 use model::{ClassRules, Reason};
 
 use super::ts::{Time, iso8601};
@@ -10,7 +12,7 @@ fn integer(value: i128) -> Scalar<'static> {
 }
 
 fn check(rule: Rule) -> Check {
-    Check::new(&rule).expect("a rule")
+    Check::new(&rule, &Patterns::default()).expect("a rule")
 }
 
 /// What a value becomes: its kind and value, or the reason and detail.
@@ -83,8 +85,11 @@ fn texts_and_constants() {
         fit(&step(0.1), &Scalar::Float(0.35)),
         "value-not-allowed: found 0.35, only multiples of 0.1 are allowed"
     );
-    assert!(Check::new(&Rule { pattern: Some("(".to_owned()), ..Rule::default() }).is_err());
-    assert!(Check::new(&Rule { pattern: Some(r"\w{1000}{1000}".to_owned()), ..Rule::default() }).is_err());
+    assert!(Check::new(&Rule { pattern: Some("(".to_owned()), ..Rule::default() }, &Patterns::default()).is_err());
+    assert!(
+        Check::new(&Rule { pattern: Some(r"\w{1000}{1000}".to_owned()), ..Rule::default() }, &Patterns::default())
+            .is_err()
+    );
 }
 
 #[test]
@@ -154,11 +159,22 @@ fn a_contract_that_no_message_can_be_checked_by_says_why() {
         others: model::contract::Others::Class,
         layout: None,
     };
-    let why = |fields| compile(&root(fields), &ClassRules::default()).expect_err("unusable").0;
+    let why = |fields| compile(&root(fields), &ClassRules::default(), &Patterns::default()).expect_err("unusable").0;
     let double = || Rule { kinds: vec![Kind::Double], ..Rule::default() };
     assert_eq!(why(vec![field("a", double()); 2]), "two fields are the metric `a`");
     assert!(why(vec![field("", double())]).starts_with("the name of the metric ``"));
     let pattern = Rule { pattern: Some("(?=x)".to_owned()), ..Rule::default() };
     assert!(why(vec![field("a", pattern)]).starts_with("a: the pattern `(?=x)` cannot be used"));
     assert_eq!(Reason::SchemaUnusable.code(), "schema-unusable");
+}
+
+#[test]
+fn a_pattern_is_compiled_once_and_forgotten_with_the_last_that_has_it() {
+    let patterns = Patterns::default();
+    let (one, other) = (patterns.compiled("^a+$").unwrap(), patterns.clone().compiled("^a+$").unwrap());
+    assert!(Arc::ptr_eq(&one, &other));
+    let gone = Arc::downgrade(&one);
+    drop((one, other));
+    assert!(gone.upgrade().is_none());
+    assert!(patterns.compiled("^a+$").unwrap().is_match(b"aa"));
 }

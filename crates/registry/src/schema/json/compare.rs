@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use model::limits::SCHEMA_NODES_MAX;
-use regex::Regex;
+use regex_automata::meta::Regex;
 use serde_json::Value;
 
 use super::documents::{Documents, Node};
@@ -187,7 +187,7 @@ impl Comparison {
     /// Whether a regular expression of a schema is found in a name.
     fn found(&mut self, pattern: &str, name: &str) -> bool {
         if !self.patterns.contains_key(pattern) {
-            let compiled = pattern::translate(pattern).and_then(|translated| pattern::compile(&translated)).ok();
+            let compiled = pattern::translate(pattern).ok().map(|(_, compiled)| compiled);
             self.patterns.insert(pattern.to_owned(), compiled);
         }
         self.patterns[pattern].as_ref().is_some_and(|regex| regex.is_match(name))

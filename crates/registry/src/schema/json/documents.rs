@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jsonschema::{PatternOptions, ValidationError};
+use model::limits::{SCHEMA_PATTERN_COMPILED_BYTES_MAX, SCHEMA_PATTERN_DFA_BYTES_MAX};
 use referencing::{Draft, Error, Registry, Resolver, ResourceRef, SPECIFICATIONS, Uri};
 use serde_json::Value;
 
-use super::{Invalid, invalid, pattern};
+use super::{Invalid, invalid};
 
 /// Where a text without `$id` is: names of references are relative to it.
 const BASE: &str = "json-schema:///";
@@ -99,8 +100,8 @@ impl Documents {
             .with_base_uri(BASE)
             .with_pattern_options(
                 PatternOptions::regex()
-                    .size_limit(pattern::COMPILED_BYTES_MAX)
-                    .dfa_size_limit(4 * pattern::COMPILED_BYTES_MAX),
+                    .size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX)
+                    .dfa_size_limit(SCHEMA_PATTERN_DFA_BYTES_MAX),
             )
             .should_validate_formats(false)
     }

@@ -2,7 +2,8 @@
 
 use model::limits::{
     SCHEMA_BYTES_MAX, SCHEMA_CONSTANTS_MAX, SCHEMA_DEFAULT_BYTES_MAX, SCHEMA_FIELDS_MAX, SCHEMA_NODES_MAX,
-    SCHEMA_PATTERN_BYTES_MAX, SCHEMA_REFERENCES_MAX, SCHEMA_WITH_REFERENCES_BYTES_MAX,
+    SCHEMA_PATTERN_BYTES_MAX, SCHEMA_PATTERNS_COMPILED_BYTES_MAX, SCHEMA_REFERENCES_MAX,
+    SCHEMA_WITH_REFERENCES_BYTES_MAX,
 };
 use serde_json::Value;
 use std::collections::HashSet;
@@ -55,7 +56,7 @@ pub fn bounded(text: &str, references: &[ReferencedText]) -> Result<(), Invalid>
 /// Of the schema and all that it leads to.
 pub fn check(root: &Node<'_>) -> Result<(), Invalid> {
     let mut seen = HashSet::new();
-    let mut pattern_bytes = 0;
+    let mut expressions = Expressions::default();
     let mut waiting = vec![(root.clone(), "#".to_owned())];
     while let Some((node, path)) = waiting.pop() {
         if !seen.insert(std::ptr::from_ref(node.value)) {
@@ -68,14 +69,7 @@ pub fn check(root: &Node<'_>) -> Result<(), Invalid> {
         constants(&node, &path)?;
         default(&node, &path)?;
         for (pattern, at) in patterns(&node) {
-            pattern_bytes += pattern.len();
-            if pattern_bytes > 16 * SCHEMA_PATTERN_BYTES_MAX {
-                return invalid(format!(
-                    "the regular expressions of the schema are longer than {} bytes together",
-                    16 * SCHEMA_PATTERN_BYTES_MAX
-                ));
-            }
-            pattern::translate(pattern).or_else(|why| invalid(format!("the `{at}` at `{path}` {why}")))?;
+            expressions.add(pattern).or_else(|why| invalid(format!("the `{at}` at `{path}` {why}")))?;
         }
         if let Some(reference) = node.get("$ref").and_then(Value::as_str) {
             let target = node.follow(reference).or_else(|why| invalid(format!("`$ref` at `{path}`: {why}")))?;
@@ -84,6 +78,40 @@ pub fn check(root: &Node<'_>) -> Result<(), Invalid> {
         waiting.extend(parts(&node).map(|(part, key)| (part, format!("{path}/{key}"))));
     }
     Ok(())
+}
+
+/// The different regular expressions of a schema.
+#[derive(Default)]
+struct Expressions<'r> {
+    seen: HashSet<&'r str>,
+    bytes: usize,
+    compiled_bytes: usize,
+}
+
+impl<'r> Expressions<'r> {
+    /// `Err`: the end of a sentence that says why this one is refused.
+    fn add(&mut self, pattern: &'r str) -> Result<(), String> {
+        if !self.seen.insert(pattern) {
+            return Ok(());
+        }
+        self.bytes += pattern.len();
+        if self.bytes > 16 * SCHEMA_PATTERN_BYTES_MAX {
+            return Err(format!(
+                "makes the schema's regular expressions longer than {} bytes together; use shorter or fewer ones",
+                16 * SCHEMA_PATTERN_BYTES_MAX
+            ));
+        }
+        let (_, compiled) = pattern::translate(pattern)?;
+        self.compiled_bytes += compiled.memory_usage();
+        if self.compiled_bytes > SCHEMA_PATTERNS_COMPILED_BYTES_MAX {
+            return Err(format!(
+                "makes the schema's regular expressions take more than {} KiB together when compiled; use fewer different \
+                 ones, or make their counted repetitions smaller",
+                SCHEMA_PATTERNS_COMPILED_BYTES_MAX >> 10
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn fields(node: &Node<'_>, path: &str) -> Result<(), Invalid> {

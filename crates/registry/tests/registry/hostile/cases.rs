@@ -91,9 +91,13 @@ fn json_cases(cases: &mut Vec<Case>) {
     );
     let slow = "(((a+)+)+)+$";
     case("a pattern that makes others backtrack", x(json!({"type": "string", "pattern": slow})), Usable);
-    let costly = format!("^(\\w{{1,{}}}){{1,9}}$", 60);
-    let costly = |n: usize| (format!("f{n}"), json!({"type": "string", "pattern": costly}));
-    case("as many costly patterns as may be", json!({"properties": many(700, costly)}), Usable);
+    let costly =
+        |n: usize| (format!("f{n}"), json!({"type": "string", "pattern": format!("^(\\w{{1,60}}){{1,9}}{n}$")}));
+    case("as many costly patterns as may be", json!({"properties": many(40, costly)}), Usable);
+    let why = "more than 4096 KiB together when compiled";
+    case("more costly patterns than may be", json!({"properties": many(60, costly)}), Refused(why));
+    let same = |n: usize| (costly(n).0, costly(0).1);
+    case("a costly pattern for each of many", json!({"properties": many(700, same)}), Usable);
     case("nested objects", (0..100).fold(json!({}), |of, _| json!({"properties": {"x": of}})), Refused("deep"));
     case("doubling by allOf", row(60, |next| json!({"allOf": [next.clone(), next]})), Unusable(""));
     case("doubling by properties", row(60, |next| json!({"properties": {"a": next.clone(), "b": next}})), Unusable(""));

@@ -173,7 +173,7 @@ fn texts(value: &Merged<'_>, rule: &mut Rule) -> Result<(), Unusable> {
             (one, other) => one.or(other),
         };
         let Some(written) = piece.node.get("pattern").and_then(Json::as_str) else { continue };
-        let translated =
+        let (translated, _) =
             pattern::translate(written).or_else(|why| unusable(format!("the `pattern` at `{}` {why}", piece.path)))?;
         if rule.pattern.as_ref().is_some_and(|pattern| *pattern != translated) {
             return unusable(format!("`{}` has two patterns by `allOf`; write them as one", piece.path));

@@ -307,7 +307,7 @@ fn fits(rule: &Rule, value: &Value) -> bool {
                 && rule
                     .pattern
                     .as_ref()
-                    .is_none_or(|pattern| regex::Regex::new(pattern).expect("translated").is_match(text))
+                    .is_none_or(|pattern| regex_automata::meta::Regex::new(pattern).expect("translated").is_match(text))
         }
         Value::Array(_) | Value::Object(_) => false,
     }
