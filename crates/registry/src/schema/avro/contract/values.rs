@@ -2,12 +2,12 @@
 //! types.
 
 use model::contract::{Bound, Kind, Rule, Value};
-use model::limits::UNIT_BYTES_MAX;
 use serde_json::Value as Json;
 
 use super::super::logical::Logical;
 use super::super::types::{Attributes, Field, Primitive, Shape, TypeId, Types};
 use super::{Unusable, is_scalar, is_text, refuse};
+use crate::units;
 
 pub struct Values<'a> {
     types: &'a Types,
@@ -86,15 +86,19 @@ impl<'a> Values<'a> {
         let numeric = kinds.iter().any(|kind| matches!(kind, Kind::Double | Kind::Long));
         let (min, max) = self.range(path, numeric)?;
         let one_of = self.symbols(path, &kinds)?;
-        let unit = if numeric { self.unit(path)? } else { None };
+        let unit = self.unit(path, numeric)?;
         Ok(Rule { kinds, nullable: self.nullable, min, max, one_of, unit, ..Rule::default() })
     }
 
-    fn unit(&self, path: &str) -> Result<Option<String>, Unusable> {
+    fn unit(&self, path: &str, numeric: bool) -> Result<Option<String>, Unusable> {
         match self.attribute("unit") {
             None => Ok(None),
-            Some(Json::String(unit)) if unit.len() <= UNIT_BYTES_MAX => Ok(Some(unit.clone())),
-            Some(_) => Err(refuse(path, format_args!("`unit` is a UCUM code of at most {UNIT_BYTES_MAX} bytes"))),
+            Some(_) if !numeric => Err(refuse(path, "`unit` is of numbers, and the field holds none")),
+            Some(Json::String(unit)) => match units::check(unit) {
+                Ok(_) => Ok(Some(unit.clone())),
+                Err(why) => Err(refuse(path, why)),
+            },
+            Some(_) => Err(refuse(path, "`unit` is a text; use a UCUM code such as \"Cel\"")),
         }
     }
 

@@ -179,7 +179,9 @@ fn what_cannot_be_checked_is_said() {
     check(field(&json!([{"type": "enum", "name": "E", "symbols": ["A"]}, "int"])), "the field x: a union of an enum");
     let with = |name: &str, value: Value| record(&json!([{"name": "x", "type": "int", name: value}]));
     check(with("min", json!("1")), "the field x: `min` is a number");
-    check(with("unit", json!(1)), "the field x: `unit` is a UCUM code");
+    check(with("unit", json!(1)), "the field x: `unit` is a text");
+    check(with("unit", json!("degC")), "the field x: `degC` is not a UCUM code: write `Cel`");
+    check(record(&json!([{"name": "x", "type": "string", "unit": "Cel"}])), "`unit` is of numbers");
     check(with("required", json!("yes")), "the field x: `required`");
     check(record(&json!([{"name": "x", "type": "int", "min": 2, "max": 1}])), "no number is within its range");
     check(record(&json!([{"name": "x", "type": "string", "min": 2}])), "`min` is of numbers");

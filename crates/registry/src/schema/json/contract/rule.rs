@@ -1,13 +1,13 @@
 //! What one value must be.
 
 use model::contract::{Kind, Rule, Value};
-use model::limits::UNIT_BYTES_MAX;
 use serde_json::Value as Json;
 
 use super::super::pattern;
 use super::super::value::Types;
 use super::merged::Merged;
 use super::{Unusable, numbers, unusable};
+use crate::units;
 
 /// Keywords that assert something of any value and are not checked.
 const UNCHECKED: [&str; 4] = ["if", "not", "$dynamicRef", "$recursiveRef"];
@@ -78,6 +78,12 @@ pub fn of(value: &Merged<'_>) -> Result<Rule, Unusable> {
     if rule.kinds.is_empty() {
         return unusable(format!("`{}` lets nothing but null in; leave it out", value.path()));
     }
+    if rule.unit.is_some() && !types.meets(Types::NUMBER) {
+        return unusable(format!(
+            "`unit` at `{}` is of numbers, and no number is valid there; leave it out",
+            value.path()
+        ));
+    }
     if let Some(allowed) = &allowed {
         rule.one_of = allowed.iter().filter_map(|constant| numbers::constant(constant, &rule.kinds)).collect();
         if rule.one_of.is_empty() {
@@ -135,13 +141,10 @@ fn unit(value: &Merged<'_>) -> Result<Option<String>, Unusable> {
     for piece in &value.pieces {
         let Some(unit) = piece.node.get("unit") else { continue };
         match unit.as_str() {
-            Some(unit) if unit.len() > UNIT_BYTES_MAX || unit.is_empty() => {
-                return unusable(format!(
-                    "`unit` at `{}` is empty or longer than {UNIT_BYTES_MAX} bytes; use a UCUM code",
-                    piece.path
-                ));
+            Some(unit) if found.is_none_or(|other| other == unit) => {
+                units::check(unit).or_else(|why| unusable(format!("`unit` at `{}`: {why}", piece.path)))?;
+                found = Some(unit);
             }
-            Some(unit) if found.is_none_or(|other| other == unit) => found = Some(unit),
             Some(unit) => {
                 return unusable(format!(
                     "`unit` at `{}` is `{unit}` and elsewhere for the same value `{}`",

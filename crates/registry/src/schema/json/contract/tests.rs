@@ -172,6 +172,11 @@ fn what_is_not_checked_is_named() {
         (json!({"type": "number", "default": "x"}), "`default` at"),
         (json!({"type": "number", "minimum": 5, "default": 3}), "`default` at"),
         (json!({"type": "number", "unit": 5}), "`unit` at"),
+        (
+            json!({"type": "number", "unit": "degC"}),
+            "`unit` at `#/properties/a`: `degC` is not a UCUM code: write `Cel`",
+        ),
+        (json!({"type": "string", "unit": "Cel"}), "`unit` at `#/properties/a` is of numbers"),
         (json!({"type": "number", "minimum": 9007199254740993_u64}), "does not hold exactly"),
         (json!(false), "`false`"),
         (json!({"$ref": "#"}), "leads back to itself"),
