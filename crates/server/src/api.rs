@@ -9,6 +9,7 @@ pub mod latest;
 pub mod metrics;
 pub mod query;
 pub mod stream;
+pub mod unit;
 
 pub mod dead_letters;
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use model::{DeviceId, IdMap, TenantId};
+use uuid::Uuid;
 
 use super::Registry;
 use crate::backend::on;
@@ -62,6 +63,13 @@ impl Registry {
     pub async fn device_of(&self, tenant: TenantId, device: DeviceId) -> Result<Arc<DeviceAuth>> {
         let identity = self.identity(device).await?;
         of_tenant(identity.as_ref(), tenant).map_err(Error::Denied)
+    }
+
+    /// The class of a device and the schema that it names itself, whatever its status; `None` if there is none. From the
+    /// cache, or else from the database.
+    pub async fn class_of(&self, tenant: TenantId, device: DeviceId) -> Result<Option<(Arc<str>, Option<Uuid>)>> {
+        let identity = self.identity(device).await?.filter(|identity| identity.auth.tenant == tenant);
+        Ok(identity.map(|identity| (identity.auth.class.clone(), identity.auth.profile.profile.schema_id)))
     }
 
     /// Sees to it that the `cached_` methods know these devices, whether they exist or not: what the cache does not know

@@ -157,7 +157,7 @@ impl SentUnits {
     }
 }
 
-fn unit_of_others(root: &Root) -> Option<&str> {
+pub fn unit_of_others(root: &Root) -> Option<&str> {
     match &root.others {
         Others::Like(rule) => rule.unit.as_deref(),
         Others::Class | Others::Reject => None,

@@ -20,6 +20,8 @@ mod tests;
 
 /// The header that carries `next` where the body has no place for it.
 const NEXT: &str = "tidewater-next";
+/// The header that names the unit of the values where the body has no place for it.
+const UNIT: &str = "tidewater-unit";
 
 /// The form of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,31 +77,42 @@ pub struct Column {
 
 /// The cells of a column.
 pub enum Cells {
-    Time(Vec<Millis>),
+    Time(Vec<Option<Millis>>),
     Values(Vec<Option<Value>>),
     Counts(Vec<Option<u64>>),
     Texts(Vec<Option<Arc<str>>>),
     Flags(Vec<bool>),
 }
 
+/// What tables have no place for.
+#[derive(Default)]
+pub struct Beside {
+    /// The cursor of the next page.
+    pub next: Option<String>,
+    /// The unit of the values.
+    pub unit: Option<String>,
+}
+
 /// An answer in one of the forms. The table is only made if it is asked for.
 pub fn respond(
     form: Form,
     document: &impl Serialize,
-    next: Option<String>,
+    beside: Beside,
     table: impl FnOnce() -> Vec<Column>,
 ) -> Result<Response, Problem> {
     let (bytes, media) = match form {
         Form::Json => (serde_json::to_vec(document).map_err(|error| unencodable(&error))?, "application/json"),
         Form::Csv => (csv::encode(&table()), "text/csv; charset=utf-8; header=present"),
         Form::Arrow => {
-            let bytes = arrow::encode(table()).map_err(|error| unencodable(&error))?;
+            let bytes = arrow::encode(table(), beside.unit.as_deref()).map_err(|error| unencodable(&error))?;
             (bytes, "application/vnd.apache.arrow.stream")
         }
     };
     let mut response = ([(header::CONTENT_TYPE, media)], bytes).into_response();
-    if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
-        response.headers_mut().insert(NEXT, next);
+    for (name, value) in [(NEXT, beside.next), (UNIT, beside.unit)] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
     }
     Ok(response)
 }

@@ -7,22 +7,23 @@ use axum::response::Response;
 use registry::Right;
 use store::{Aggregate, BucketQuery, Budget, PointQuery, Resolution, Scope};
 
-use super::answer::{Form, respond};
+use super::answer::{Beside, Form, respond};
 use super::fields::Fields;
 use super::query::{self, Span, cursor, value_kind};
+use super::unit;
 use crate::http::auth::device_id;
 use crate::http::{Access, App, Context, Problem, Route};
 use crate::units;
 use shape::{BucketsAnswer, PointsAnswer, Subject};
 
 const QUERY: Access = Access::Key(Right::Query);
-const POINTS: &str = r#"{"device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","metric":"temperature","unit":null,"resolution":"1m","points":[{"ts":1800000000000,"avg":23.4,"max":24.1}],"next":null,"sources":[{"tier":"head","rows":12}]}"#;
-const SERIES: &str = r#"{"class":"pump","metric":"temperature","unit":null,"resolution":"1m","series":[{"device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","points":[{"ts":1800000000000,"avg":23.4}]}],"next":null,"sources":[{"tier":"head","rows":12}]}"#;
+const POINTS: &str = r#"{"device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","metric":"temperature","unit":"Cel","resolution":"1m","points":[{"ts":1800000000000,"avg":23.4,"max":24.1}],"next":null,"sources":[{"tier":"head","rows":12}]}"#;
+const SERIES: &str = r#"{"class":"pump","metric":"temperature","unit":"Cel","resolution":"1m","series":[{"device_id":"c5a1f3de-3f5e-4a0e-8a4e-0e6b64b2d2f7","points":[{"ts":1800000000000,"avg":23.4}]}],"next":null,"sources":[{"tier":"head","rows":12}]}"#;
 
 pub fn routes() -> Vec<Route> {
     vec![
         describe(Route::get("/v1/devices/{device_id}/metrics", QUERY, of_device))
-            .says("Raw points of a metric, or buckets with `resolution`. Also as text/csv and application/vnd.apache.arrow.stream (`Accept`); there the header `Tidewater-Next` carries `next`.")
+            .says("Raw points of a metric, or buckets with `resolution`. Also as text/csv and application/vnd.apache.arrow.stream (`Accept`); there the headers `Tidewater-Next` and `Tidewater-Unit` carry `next` and `unit`. `unit` is the UCUM code that the rules in force give the metric: its own where it is computed, else the class's, the tenant's, or that of the schema of the device or class; null if nothing says it. A raw point has `received` where that is more than 60 s from `ts`.")
             .answers(200, POINTS),
         describe(Route::get("/v1/classes/{class}/metrics", QUERY, of_class))
             .says("The same over all devices of a class: one series, or with `by=device` one for each.")
@@ -107,25 +108,26 @@ impl Asked {
     /// The answer, and whether it is a first page without anything.
     async fn answer(self, app: &App, context: &Context, scope: Scope, form: Form) -> Result<(Response, bool), Problem> {
         let first = self.span.cursor.is_none();
+        let (metric, unit) = (self.metric.clone(), unit::of_scope(app, context, &scope, &self.metric).await?);
         match self.resolution.clone() {
             None => {
-                let subject = Subject { scope: scope.clone(), metric: self.metric.clone(), resolution: None };
+                let subject = Subject { scope: scope.clone(), metric, unit: unit.clone(), resolution: None };
                 let question = self.point_query(context, scope)?;
                 let points = query::run(app, move |store| store.points(&question)).await?;
                 let empty = first && points.points.is_empty();
-                let next = points.next.map(|next| next.to_string());
+                let beside = Beside { next: points.next.map(|next| next.to_string()), unit };
                 let answer = PointsAnswer { subject: &subject, points: &points };
-                Ok((respond(form, &answer, next, || answer.table())?, empty))
+                Ok((respond(form, &answer, beside, || answer.table())?, empty))
             }
             Some((text, resolution)) => {
-                let subject = Subject { scope: scope.clone(), metric: self.metric.clone(), resolution: Some(text) };
+                let subject = Subject { scope: scope.clone(), metric, unit: unit.clone(), resolution: Some(text) };
                 let question = self.bucket_query(context, scope, resolution)?;
                 let (aggregates, by_device) = (question.aggregates.clone(), question.by_device);
                 let buckets = query::run(app, move |store| store.buckets(&question)).await?;
                 let empty = first && buckets.series.iter().all(|series| series.buckets.is_empty());
-                let next = buckets.next.map(|next| next.to_string());
+                let beside = Beside { next: buckets.next.map(|next| next.to_string()), unit };
                 let answer = BucketsAnswer { subject: &subject, buckets: &buckets, aggregates: &aggregates, by_device };
-                Ok((respond(form, &answer, next, || answer.table())?, empty))
+                Ok((respond(form, &answer, beside, || answer.table())?, empty))
             }
         }
     }

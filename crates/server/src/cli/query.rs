@@ -146,8 +146,10 @@ impl Args {
             if let Some(device) = device {
                 output::line(format!("\n{device}"));
             }
-            let mut headings = vec!["time"];
-            headings.extend(&columns);
+            let headings: Vec<String> = std::iter::once("time".to_owned())
+                .chain(columns.iter().map(|name| heading(name, &answer["unit"])))
+                .collect();
+            let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
             output::table(&headings, &points.iter().map(|point| row(point, &columns)).collect::<Vec<_>>());
             let first = columns.iter().find(|column| **column != "device_id").expect("there is a column of values");
             let values = values(points, first, step.map(|step| step.as_millis() as i64));
@@ -204,6 +206,14 @@ fn tag_parameter(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) => Ok((format!("tag.{name}"), value.to_owned())),
         None => bail!("--tag `{text}` is not NAME=VALUE"),
+    }
+}
+
+/// The name of a column, with the unit of its values if they have one.
+fn heading(column: &str, unit: &Value) -> String {
+    match unit.as_str() {
+        Some(unit) if !["device_id", "seq", "count"].contains(&column) => format!("{column} ({unit})"),
+        _ => column.to_owned(),
     }
 }
 

@@ -6,12 +6,12 @@
 //! after the answer is read under the new rules.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use model::contract::{SchemaRecord, SchemaSource, UnknownIds, Verdict};
 use model::{Batch, BatchPool, ClassRules, Clock, Control, ErrorKind, Offset, TenantId, limits};
-use registry::{Change, Paging, Registry, TenantRules};
+use registry::{Change, MetricUnits, Paging, Registry, TenantRules};
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -67,6 +67,8 @@ pub struct Plans {
     raw: Arc<RawLog>,
     clock: Clock,
     known: Mutex<KnownRules>,
+    /// Of tenants whose rules name units.
+    units: RwLock<HashMap<TenantId, Arc<MetricUnits>>>,
     /// One comparison at a time: what it finds missing is written once.
     turn: tokio::sync::Mutex<()>,
     gateway: Option<Passed>,
@@ -75,7 +77,8 @@ pub struct Plans {
 impl Plans {
     /// `known` is what the line restored.
     pub fn new(registry: Registry, raw: Arc<RawLog>, known: KnownRules, clock: Clock) -> Self {
-        Self { registry, raw, clock, known: Mutex::new(known), turn: tokio::sync::Mutex::default(), gateway: None }
+        let (known, units) = (Mutex::new(known), RwLock::default());
+        Self { registry, raw, clock, known, units, turn: tokio::sync::Mutex::default(), gateway: None }
     }
 
     /// From now on [`Plans::settled`] waits for the gateway too.
@@ -190,12 +193,23 @@ impl Plans {
     async fn settle(&self, tenant: TenantId) -> Result<(), PlansError> {
         let _turn = self.turn.lock().await;
         let rules = self.registry.rules_of(tenant).await?;
+        let units = MetricUnits::of(&rules);
         let missing = self.lock().missing(tenant, rules);
         if !missing.records.is_empty() {
             self.append(missing.records).await?;
         }
         self.lock().learn(tenant, missing.learnt);
+        let mut all = self.units.write().unwrap_or_else(PoisonError::into_inner);
+        match units.is_empty() {
+            true => all.remove(&tenant),
+            false => all.insert(tenant, Arc::new(units)),
+        };
         Ok(())
+    }
+
+    /// The units under the rules in force.
+    pub fn units(&self, tenant: TenantId) -> Arc<MetricUnits> {
+        self.units.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned().unwrap_or_default()
     }
 
     async fn gateway_settled(&self) {

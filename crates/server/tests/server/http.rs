@@ -7,6 +7,7 @@ mod ingest;
 mod operations;
 mod queries;
 mod schema_registry;
+mod units;
 mod walls;
 
 use std::io::Read;

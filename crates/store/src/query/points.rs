@@ -8,6 +8,7 @@ use super::cursor::Place;
 use super::scan::{Filter, Row, Selection};
 use super::{Budget, Cursor, Devices, Meter, Scope, SourceRead, Span, Value};
 use crate::error::Error;
+use crate::key::RowKey;
 use crate::store::Shared;
 
 /// A question for raw points.
@@ -38,6 +39,8 @@ pub struct Point {
     pub value: Value,
     pub seq: Option<u64>,
     pub boot: Option<u32>,
+    /// When it was received, where that is more than a minute from `ts`.
+    pub received: Option<Millis>,
     /// A JSON object of strings.
     pub tags: Option<Arc<str>>,
 }
@@ -67,8 +70,9 @@ pub(crate) fn run(shared: &Shared, query: &PointQuery) -> Result<Points, Error> 
     let (rows, next, sources) = page.read(shared, |_| true)?;
     let points = rows.into_iter().filter_map(|row| {
         let [value, _] = row.values;
-        let (ts, boot, seq) = (row.key.ts, row.key.boot, row.key.seq);
-        value.map(|value| Point { device: row.device, ts, value, seq, boot, tags: row.tags })
+        let RowKey { ts, boot, seq, received } = row.key;
+        let received = (received != ts).then_some(received);
+        value.map(|value| Point { device: row.device, ts, value, seq, boot, received, tags: row.tags })
     });
     Ok(Points { points: points.collect(), next, sources })
 }

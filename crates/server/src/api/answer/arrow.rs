@@ -14,8 +14,8 @@ use store::Value;
 
 use super::{Cells, Column};
 
-/// The table's bytes.
-pub fn encode(columns: Vec<Column>) -> Result<Vec<u8>, ArrowError> {
+/// The table's bytes; the unit of its values stands in the schema's metadata, as `unit`.
+pub fn encode(columns: Vec<Column>, unit: Option<&str>) -> Result<Vec<u8>, ArrowError> {
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays = Vec::with_capacity(columns.len());
     for column in columns {
@@ -23,7 +23,8 @@ pub fn encode(columns: Vec<Column>) -> Result<Vec<u8>, ArrowError> {
         fields.push(Field::new(column.name, array.data_type().clone(), true));
         arrays.push(array);
     }
-    let schema = Arc::new(Schema::new(fields));
+    let metadata = unit.into_iter().map(|unit| ("unit".to_owned(), unit.to_owned()));
+    let schema = Arc::new(Schema::new(fields).with_metadata(metadata.collect()));
     let batch = RecordBatch::try_new(schema.clone(), arrays)?;
     let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
     writer.write(&batch)?;

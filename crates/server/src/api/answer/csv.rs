@@ -36,7 +36,7 @@ impl Cells {
 
     fn write(&self, row: usize, out: &mut String) {
         let written = match self {
-            Self::Time(cells) => write!(out, "{}", cells[row]),
+            Self::Time(cells) => cells[row].map_or(Ok(()), |time| write!(out, "{time}")),
             Self::Flags(cells) => write!(out, "{}", cells[row]),
             Self::Counts(cells) => cells[row].map_or(Ok(()), |count| write!(out, "{count}")),
             Self::Texts(cells) => {

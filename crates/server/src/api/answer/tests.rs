@@ -10,7 +10,7 @@ fn column(name: &'static str, cells: Cells) -> Column {
 fn table(values: Vec<Option<Value>>) -> Vec<Column> {
     let rows = values.len();
     vec![
-        column("ts", Cells::Time((0..rows as i64).collect())),
+        column("ts", Cells::Time((0..rows as i64).map(Some).collect())),
         column("value", Cells::Values(values)),
         column("seq", Cells::Counts((0..rows as u64).map(|at| (at > 0).then_some(u64::MAX)).collect())),
         column("tags", Cells::Texts(vec![Some(r#"{"line":"A,B"}"#.into()); rows])),
@@ -39,7 +39,7 @@ fn csv_numbers_read_back_exactly() {
 }
 
 fn arrow_values(values: Vec<Option<Value>>) -> arrow_array::ArrayRef {
-    let bytes = arrow::encode(table(values)).expect("encoded");
+    let bytes = arrow::encode(table(values), None).expect("encoded");
     let mut reader = StreamReader::try_new(bytes.as_slice(), None).expect("a stream");
     let batch = reader.next().expect("one batch").expect("readable");
     assert!(reader.next().is_none());

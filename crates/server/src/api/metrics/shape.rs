@@ -14,6 +14,8 @@ use crate::api::answer::{Cells, Column, List, Read, Shown};
 pub struct Subject {
     pub scope: Scope,
     pub metric: String,
+    /// Of the values, if it is known.
+    pub unit: Option<String>,
     pub resolution: Option<String>,
 }
 
@@ -30,7 +32,7 @@ impl Subject {
             Scope::Devices(devices) => map.serialize_entry("device_ids", devices)?,
         }
         map.serialize_entry("metric", &self.metric)?;
-        map.serialize_entry("unit", &None::<&str>)?;
+        map.serialize_entry("unit", &self.unit)?;
         map.serialize_entry("resolution", &self.resolution)
     }
 }
@@ -62,7 +64,7 @@ impl PointsAnswer<'_> {
             let devices = points.iter().map(|point| text(point.device)).collect();
             columns.push(Column { name: "device_id", cells: Cells::Texts(devices) });
         }
-        let cells = Cells::Time(points.iter().map(|point| point.ts).collect());
+        let cells = Cells::Time(points.iter().map(|point| Some(point.ts)).collect());
         columns.push(Column { name: "ts", cells });
         let cells = Cells::Values(points.iter().map(|point| Some(point.value.clone())).collect());
         columns.push(Column { name: "value", cells });
@@ -72,6 +74,8 @@ impl PointsAnswer<'_> {
         columns.push(Column { name: "boot", cells });
         let cells = Cells::Texts(points.iter().map(|point| point.tags.clone()).collect());
         columns.push(Column { name: "tags", cells });
+        let cells = Cells::Time(points.iter().map(|point| point.received).collect());
+        columns.push(Column { name: "received", cells });
         columns
     }
 }
@@ -95,6 +99,9 @@ impl Serialize for ShownPoint<'_> {
         }
         if let Some(boot) = point.boot {
             map.serialize_entry("boot", &boot)?;
+        }
+        if let Some(received) = point.received {
+            map.serialize_entry("received", &received)?;
         }
         if let Some(tags) = point.tags.as_deref().and_then(|tags| serde_json::from_str::<&RawValue>(tags).ok()) {
             map.serialize_entry("tags", tags)?;
@@ -140,7 +147,7 @@ impl BucketsAnswer<'_> {
             let devices = series.iter().flat_map(|series| std::iter::repeat_n(name(series), series.buckets.len()));
             columns.push(Column { name: "device_id", cells: Cells::Texts(devices.collect()) });
         }
-        columns.push(Column { name: "ts", cells: Cells::Time(buckets().map(|bucket| bucket.start).collect()) });
+        columns.push(Column { name: "ts", cells: Cells::Time(buckets().map(|bucket| Some(bucket.start)).collect()) });
         for (at, aggregate) in self.aggregates.iter().enumerate() {
             let values = buckets().map(|bucket| bucket.values.get(at).cloned().flatten()).collect();
             columns.push(Column { name: aggregate.name(), cells: Cells::Values(values) });

@@ -39,7 +39,7 @@ pub fn read(client: &Client, of: &Subject, limit: usize) -> Result<Value> {
 pub fn print(answer: &Value) {
     let one = std::slice::from_ref(answer);
     let devices = answer["devices"].as_array().map_or(one, Vec::as_slice);
-    output::table(&["device", "metric", "time", "value"], &devices.iter().flat_map(rows).collect::<Vec<_>>());
+    output::table(&["device", "metric", "time", "value", "unit"], &devices.iter().flat_map(rows).collect::<Vec<_>>());
 }
 
 fn rows(device: &Value) -> Vec<Vec<String>> {
@@ -47,7 +47,7 @@ fn rows(device: &Value) -> Vec<Vec<String>> {
     let metrics = device["metrics"].as_object().into_iter().flatten();
     let row = |(metric, latest): (&String, &Value)| {
         let time = latest["ts"].as_i64().map(times::iso).unwrap_or_default();
-        vec![id.to_owned(), metric.clone(), time, shown(&latest["value"])]
+        vec![id.to_owned(), metric.clone(), time, shown(&latest["value"]), shown(&latest["unit"])]
     };
     metrics.map(row).collect()
 }

@@ -16,9 +16,13 @@ fn what_is_accepted_is_read_back_exactly_and_survives_a_restart() {
     running.ingest(&device, &json!(messages));
     // The same again is a re-send.
     running.ingest(&device, &json!(messages));
-    let expect: Vec<_> =
-        (0..50).map(|seq| json!({"ts": 1_700_000_000_000i64 + seq, "value": 0.1 * seq as f64, "seq": seq})).collect();
-    assert_eq!(running.points(&device, "a", 50), expect);
+    let found = running.points(&device, "a", 50);
+    let received = &found[0]["received"];
+    let expect = (0..50).map(
+        |seq| json!({"ts": 1_700_000_000_000i64 + seq, "value": 0.1 * seq as f64, "seq": seq, "received": received}),
+    );
+    let expect: Vec<_> = expect.collect();
+    assert_eq!(found, expect);
     running.restart();
     assert_eq!(running.points(&device, "a", 50), expect);
     // Known again after the restart.

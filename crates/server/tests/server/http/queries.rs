@@ -33,9 +33,10 @@ fn raw_points_have_seq_boot_and_tags() {
     let running = Running::start();
     let device = filled(&running, "pump");
     let answer = running.get(&path(&device, "&limit=5")).json();
+    let received = &answer["points"][4]["received"];
     assert_eq!(
         answer["points"][4],
-        json!({"ts": START + 80_000, "value": 4.0, "seq": 4, "boot": 1, "tags": {"line": "A"}})
+        json!({"ts": START + 80_000, "value": 4.0, "seq": 4, "boot": 1, "received": received, "tags": {"line": "A"}})
     );
     assert_eq!(answer["device_id"], device.id);
     assert_eq!((&answer["metric"], &answer["unit"], &answer["resolution"]), (&json!("a"), &json!(null), &json!(null)));
@@ -47,6 +48,33 @@ fn raw_points_have_seq_boot_and_tags() {
     assert_eq!(rest["next"], Value::Null);
     let tagged = running.get(&path(&device, "&tag.line=A")).json();
     assert_eq!(tagged["points"].as_array().map(Vec::len), Some(1));
+}
+
+/// A clock that is wrong, or a message that waited: both times are told.
+#[test]
+fn a_point_says_when_it_was_received_where_that_is_another_time() {
+    let running = Running::start();
+    let device = running.device("pump");
+    let clock = model::Clock::system();
+    let before = clock.now_ms();
+    let sent = [("old", before - 3_600_000), ("early", before + 120_000), ("right", before)];
+    for (seq, (_, ts)) in sent.iter().enumerate() {
+        running.ingest(&device, &json!({"ts": ts, "seq": seq, "metrics": {"a": seq}}));
+    }
+    running.ingest(&device, &json!({"seq": 3, "metrics": {"a": 3}}));
+    running.points(&device, "a", 4);
+    let after = clock.now_ms();
+    let path = format!("/v1/devices/{}/metrics?metric=a&from=0&to={}", device.id, before + 3_600_000);
+    let answer = running.get(&path).json();
+    let received = |seq: u64| {
+        let points = answer["points"].as_array().unwrap();
+        points.iter().find(|point| point["seq"] == seq).unwrap()["received"].as_i64()
+    };
+    for (seq, (name, _)) in sent.iter().enumerate().take(2) {
+        let at = received(seq as u64).expect(name);
+        assert!((before..=after).contains(&at), "{name}: {at} is not from {before} to {after}");
+    }
+    assert_eq!((received(2), received(3)), (None, None));
 }
 
 #[test]
@@ -113,7 +141,11 @@ fn csv_and_arrow_have_the_same_rows() {
         running.request("GET", &path(&device, more), &running.key, &[("accept", accept)], b"")
     };
     let csv = ask("text/csv", "&limit=2");
-    assert_eq!(csv.text(), format!("ts,value,seq,boot,tags\r\n{START},0.0,0,1,\r\n{},1.0,1,1,\r\n", START + 20_000));
+    let received = running.get(&path(&device, "&limit=1")).json()["points"][0]["received"].clone();
+    let second = START + 20_000;
+    let expect =
+        format!("ts,value,seq,boot,tags,received\r\n{START},0.0,0,1,,{received}\r\n{second},1.0,1,1,,{received}\r\n");
+    assert_eq!(csv.text(), expect);
     assert!(csv.headers.contains_key("tidewater-next"));
     assert_eq!(ask("text/csv", "&resolution=2m&agg=max,count").text().lines().nth(1), Some(&*format!("{START},5.0,6")));
 
@@ -124,6 +156,9 @@ fn csv_and_arrow_have_the_same_rows() {
     let ts = ts.as_any().downcast_ref::<TimestampMillisecondArray>().unwrap();
     let value = value.as_any().downcast_ref::<Float64Array>().unwrap();
     assert_eq!((ts.len(), ts.value(11), value.value(11)), (12, START + 220_000, 11.0));
+    let times = column("received");
+    let times = times.as_any().downcast_ref::<TimestampMillisecondArray>().unwrap();
+    assert_eq!(Some(times.value(11)), received.as_i64());
     assert_eq!(ask("image/png", "").problem(), (406, "not-acceptable".to_owned()));
 }
 
