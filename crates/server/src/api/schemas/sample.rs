@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::contract::{Contract, Language, Others, Part, Place, Rule, SchemaRecord, Verdict};
+use model::contract::{Language, Place, SchemaRecord, Verdict};
 use model::dead_letter::Entry;
 use model::limits::PAYLOAD_BYTES_MAX;
 use model::normalized::{self, Normalized, NormalizedRow};
@@ -12,6 +12,7 @@ use model::{
     PayloadKind, Reason, RowFlags, Source, TenantId,
 };
 use pipeline::{Counts, Output, Pipeline, Plan};
+use registry::{MetricUnits, TenantRules};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -29,6 +30,8 @@ const SHOWN_MAX: usize = 100;
 const WIRE_BYTES: usize = 5;
 
 const DEVICE: DeviceIndex = DeviceIndex(0);
+const CLASS: &str = "sample";
+const SCHEMA: Uuid = Uuid::nil();
 
 /// A payload to try a schema on.
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ pub struct Sample {
 
 /// A schema as if it were registered, as the only one.
 pub fn as_registered(contract: Verdict) -> SchemaRecord {
-    let place = Place { subject: "sample".to_owned(), version: 1, major: 1, schema_id: Uuid::nil() };
+    let place = Place { subject: "sample".to_owned(), version: 1, major: 1, schema_id: SCHEMA };
     SchemaRecord { id: 1, places: vec![place], contract }
 }
 
@@ -84,7 +87,7 @@ impl Sample {
 
     fn sent(&self, id: u32, schema: &SchemaRecord, rules: &ClassRules, received: Millis) -> Outcome {
         let (tenant, device) = (TenantId::from_bytes([0; 16]), DeviceId::from_bytes([0; 16]));
-        let class: Arc<str> = "sample".into();
+        let class: Arc<str> = CLASS.into();
         let mut plan = Plan::default();
         plan.set_schema(tenant, SchemaRecord { id, ..schema.clone() });
         plan.set_rules(tenant, class.clone(), rules.clone());
@@ -105,7 +108,7 @@ impl Sample {
             tables: normalized::decode(&stored).expect("what was encoded just now"),
             letters: output.dead.drain(..).filter_map(letter).collect(),
             counts: output.counts,
-            units: Units::new(schema, rules),
+            units: units(schema, rules),
         }
     }
 }
@@ -115,7 +118,7 @@ struct Outcome {
     tables: Vec<Normalized>,
     letters: Vec<DeadLetter>,
     counts: Counts,
-    units: Units,
+    units: MetricUnits,
 }
 
 impl Outcome {
@@ -137,7 +140,7 @@ impl Outcome {
     fn reading(&self, table: &Normalized, row: &NormalizedRow) -> Value {
         let metric = |(at, value): &(u32, normalized::Value)| {
             let column = &table.columns[*at as usize];
-            let unit = self.units.of(&column.name);
+            let unit = self.units.unit(CLASS, Some(SCHEMA), &column.name);
             (column.name.to_string(), json!({"value": shown(value), "unit": unit, "type": column.kind.name()}))
         };
         json!({
@@ -149,40 +152,15 @@ impl Outcome {
     }
 }
 
+/// The units of the only class.
+fn units(schema: &SchemaRecord, rules: &ClassRules) -> MetricUnits {
+    MetricUnits::of(&TenantRules { schemas: vec![schema.clone()], classes: vec![(CLASS.into(), rules.clone())] })
+}
+
 fn dead_letter(letter: &DeadLetter) -> Value {
     let detail = if letter.detail.is_empty() { letter.reason.sentence() } else { &letter.detail };
     json!({
         "index": letter.address.index, "reason": letter.reason.code(), "sentence": letter.reason.sentence(),
         "detail": detail, "path": letter.path,
     })
-}
-
-/// In which unit a metric is stored: that of the class, of the computed metric, or of the schema.
-struct Units {
-    stored: Vec<(String, String)>,
-    others: Option<String>,
-}
-
-impl Units {
-    fn new(schema: &SchemaRecord, rules: &ClassRules) -> Self {
-        let canonical = rules.units.iter().map(|canonical| (canonical.metric.clone(), canonical.unit.clone()));
-        let computed =
-            rules.computed.iter().filter_map(|computed| Some((computed.metric.clone(), computed.unit.clone()?)));
-        let roots = match &schema.contract {
-            Verdict::Usable(Contract { roots, .. }) => roots.as_slice(),
-            Verdict::Unusable(_) | Verdict::Unknown => &[],
-        };
-        let metrics = roots.iter().flat_map(|root| &root.fields).filter(|field| field.part == Part::Metric);
-        let sent = metrics.filter_map(|field| Some((field.name.clone(), field.rule.unit.clone()?)));
-        let others = roots.iter().find_map(|root| match &root.others {
-            Others::Like(rule) => Rule::clone(rule).unit,
-            Others::Class | Others::Reject => None,
-        });
-        Self { stored: canonical.chain(computed).chain(sent).collect(), others }
-    }
-
-    fn of(&self, metric: &str) -> Option<&String> {
-        let stored = self.stored.iter().find(|(name, _)| name == metric).map(|(_, unit)| unit);
-        stored.or(self.others.as_ref())
-    }
 }
