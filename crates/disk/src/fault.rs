@@ -3,13 +3,13 @@
 //! Every file has two contents: what the process reads back, and what is on the medium. Writes go to the first and
 //! wait; a sync applies them to the second. Names work likewise: changes of a directory wait for `sync_dir`. A crash
 //! keeps a seeded choice of what waits: all, none, a prefix or any subset, each write whole, torn at a byte, or some of
-//! its sectors. A failed sync behaves as Linux does: what waited never reaches the medium, although it is still read
+//! its 512-byte sectors. The power can be cut before any operation that changes something ([`Watcher`]). A failed sync behaves as Linux does: what waited never reaches the medium, although it is still read
 //! back, every handle that was open hears of the failure once, and later syncs succeed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use model::blocks::BLOCK_BYTES;
 use model::disk::Entry;
@@ -21,9 +21,12 @@ mod content;
 mod names;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use content::Content;
 use names::{Names, Node};
+
+pub use watch::{Change, Next, Watcher};
 
 /// A small deterministic generator (splitmix64): crashes must be the same on every machine and version.
 struct Choice(u64);
@@ -45,12 +48,34 @@ impl Choice {
     fn coin(&mut self) -> bool {
         self.next() & 1 == 1
     }
+
+    /// What a crash keeps of one file's or directory's changes, of which `waiting` wait.
+    fn kept(&mut self, waiting: usize) -> Kept {
+        match self.below(4) {
+            0 => Kept::Nothing,
+            1 => Kept::Everything,
+            2 => Kept::Prefix(self.below(waiting + 1)),
+            _ => Kept::Any,
+        }
+    }
+}
+
+/// What a crash keeps of changes that were not synced.
+#[derive(Clone, Copy)]
+enum Kept {
+    Nothing,
+    Everything,
+    /// So many of the oldest; the next one in part.
+    Prefix(usize),
+    /// Each by itself: whole, in part, or not.
+    Any,
 }
 
 /// A disk in memory with crashes and failures. Clones share one disk.
 #[derive(Clone)]
 pub struct FaultDisk {
     faults: Faults,
+    watcher: Arc<OnceLock<Arc<dyn Watcher>>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -61,7 +86,8 @@ struct State {
     file_next: u64,
     dead: bool,
     capacity: u64,
-    lying: bool,
+    /// The syncs that are only said to have happened.
+    lies: Vec<Operation>,
 }
 
 impl Default for FaultDisk {
@@ -79,7 +105,7 @@ impl FaultDisk {
             file_next: 0,
             dead: false,
             capacity: u64::MAX,
-            lying: false,
+            lies: Vec::new(),
         };
         Self::of(state)
     }
@@ -87,8 +113,20 @@ impl FaultDisk {
     /// An empty disk that says that it syncs and does not: what a negative control runs on.
     pub fn lying() -> Self {
         let disk = Self::new();
-        disk.state().lying = true;
+        disk.lie_about(Operation::SyncData);
+        disk.lie_about(Operation::SyncDir);
         disk
+    }
+
+    /// From now on this kind of sync says that it syncs and does not, on what is left after a crash too.
+    pub fn lie_about(&self, sync: Operation) {
+        self.state().lies.push(sync);
+    }
+
+    /// Lets `watcher` stand at every change of this disk. There is one for the life of the disk: what is left after a
+    /// crash has none.
+    pub fn watch(&self, watcher: Arc<dyn Watcher>) {
+        assert!(self.watcher.set(watcher).is_ok(), "a disk has one watcher");
     }
 
     /// The plan of failures of this disk.
@@ -125,9 +163,11 @@ impl FaultDisk {
     /// [`FaultDisk::crash`].
     pub fn kill(&self) -> Self {
         let mut state = self.state();
-        let survivor = Self::of(state.clone());
+        // Of a disk that is dead already nobody sees anything any more.
+        let mut left = if state.dead { state.take() } else { state.clone() };
+        left.dead = false;
         state.dead = true;
-        survivor
+        Self::of(left)
     }
 
     /// The bytes of a file, past all failures: for a test that damages them.
@@ -148,7 +188,27 @@ impl FaultDisk {
     }
 
     fn of(state: State) -> Self {
-        Self { faults: Faults::default(), state: Arc::new(Mutex::new(state)) }
+        Self { faults: Faults::default(), watcher: Arc::default(), state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Tells the watcher of a change; whether the power goes with it.
+    fn is_last(&self, change: &Change<'_>) -> bool {
+        self.watcher.get().is_some_and(|watcher| watcher.before(change) == Next::Cut)
+    }
+
+    /// Makes a change of names.
+    fn change_names(
+        &self,
+        operation: Operation,
+        path: &Path,
+        act: impl FnOnce(&mut Names) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let is_last = self.is_last(&Change { operation, path, offset: 0, len: 0 });
+        let mut state = self.enter(operation, path)?;
+        if is_last {
+            return Err(state.cut(|state| act(&mut state.names)));
+        }
+        act(&mut state.names)
     }
 
     fn enter(&self, operation: Operation, path: &Path) -> io::Result<MutexGuard<'_, State>> {
@@ -164,13 +224,46 @@ impl FaultDisk {
     }
 }
 
+fn gone() -> io::Error {
+    io::Error::other("the disk is gone: it crashed")
+}
+
 fn not_found(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", path.display()))
 }
 
 impl State {
     fn check_alive(&self) -> io::Result<()> {
-        if self.dead { Err(io::Error::other("the disk is gone: it crashed")) } else { Ok(()) }
+        if self.dead { Err(gone()) } else { Ok(()) }
+    }
+
+    /// The power goes: nobody hears how `act` went.
+    fn cut<T>(&mut self, act: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Error {
+        let unheard = act(self);
+        drop(unheard);
+        self.dead = true;
+        gone()
+    }
+
+    fn take(&mut self) -> Self {
+        let Self { names, files, file_next, dead, capacity, lies } = self;
+        let (file_next, dead, capacity) = (*file_next, *dead, *capacity);
+        Self {
+            names: std::mem::take(names),
+            files: std::mem::take(files),
+            file_next,
+            dead,
+            capacity,
+            lies: std::mem::take(lies),
+        }
+    }
+
+    fn create(&mut self, path: &Path) -> io::Result<u64> {
+        let id = self.file_next;
+        self.file_next += 1;
+        self.names.link(path, Node::File(id))?;
+        self.files.insert(id, Content::default());
+        Ok(id)
     }
 
     fn file_at(&mut self, path: &Path) -> io::Result<&mut Content> {
@@ -191,17 +284,14 @@ impl State {
 
 impl Disk for FaultDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
+        let creates = mode == OpenMode::CreateNew;
+        let is_last = creates && self.is_last(&Change { operation: Operation::Open, path, offset: 0, len: 0 });
         let mut state = self.enter(Operation::Open, path)?;
         let id = match (state.names.get(path), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(Node::File(id)), _) => id,
-            (None, OpenMode::CreateNew) => {
-                let id = state.file_next;
-                state.file_next += 1;
-                state.names.link(path, Node::File(id))?;
-                state.files.insert(id, Content::default());
-                id
-            }
+            (None, OpenMode::CreateNew) if is_last => return Err(state.cut(|state| state.create(path))),
+            (None, OpenMode::CreateNew) => state.create(path)?,
             _ => return Err(not_found(path)),
         };
         let errors_seen = state.files[&id].errors();
@@ -221,20 +311,24 @@ impl Disk for FaultDisk {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.enter(Operation::CreateDir, dir)?.names.create_dir(dir)
+        self.change_names(Operation::CreateDir, dir, |names| names.create_dir(dir))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.enter(Operation::Rename, from)?.names.rename(from, to)
+        self.change_names(Operation::Rename, from, |names| names.rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.enter(Operation::Remove, path)?.names.unlink(path)
+        self.change_names(Operation::Remove, path, |names| names.unlink(path))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let is_last = self.is_last(&Change { operation: Operation::SyncDir, path: dir, offset: 0, len: 0 });
         let mut state = self.enter(Operation::SyncDir, dir)?;
-        if !state.lying {
+        if is_last {
+            return Err(state.cut(|_| Ok(())));
+        }
+        if !state.lies.contains(&Operation::SyncDir) {
             state.names.sync(dir);
         }
         Ok(())
@@ -256,6 +350,25 @@ struct Handle {
 }
 
 impl Handle {
+    /// Changes the file or makes it durable, unless the handle is dead or may not write.
+    fn change(
+        &self,
+        (operation, offset, len): (Operation, u64, u64),
+        act: impl FnOnce(&mut Content, &Limits) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let is_last = self.disk.is_last(&Change { operation, path: &self.path, offset, len });
+        self.with(operation, |file, limits| {
+            if !is_last {
+                return act(file, limits);
+            }
+            if operation != Operation::SyncData {
+                drop(act(file, limits));
+            }
+            Err(gone())
+        })
+        .inspect_err(|_| self.disk.state().dead |= is_last)
+    }
+
     /// Runs `act` on the file, unless the handle is dead or may not write.
     fn with<T>(&self, operation: Operation, act: impl FnOnce(&mut Content, &Limits) -> io::Result<T>) -> io::Result<T> {
         let planned = self.disk.faults.enter(operation, &self.path);
@@ -264,7 +377,7 @@ impl Handle {
         if operation != Operation::Read && !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let limits = Limits { free: state.free(), lying: state.lying };
+        let limits = Limits { free: state.free(), lying: state.lies.contains(&Operation::SyncData) };
         let file = state.files.get_mut(&self.id).expect("a live handle keeps its file");
         if let Err(error) = planned {
             if operation == Operation::SyncData {
@@ -306,7 +419,7 @@ impl DiskFile for Handle {
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         self.check_blocks(buf, offset)?;
-        self.with(Operation::Write, |file, limits| {
+        self.change((Operation::Write, offset, buf.len() as u64), |file, limits| {
             limits.grow(file.data().len(), offset + buf.len() as u64)?;
             file.write(buf, offset as usize);
             Ok(())
@@ -314,7 +427,7 @@ impl DiskFile for Handle {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.with(Operation::SyncData, |file, limits| {
+        self.change((Operation::SyncData, 0, 0), |file, limits| {
             let mut seen = self.errors_seen.lock().expect("no holder of this lock panics");
             if *seen != file.errors() {
                 *seen = file.errors();
@@ -328,7 +441,7 @@ impl DiskFile for Handle {
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        self.with(Operation::Allocate, |file, limits| {
+        self.change((Operation::Allocate, 0, len), |file, limits| {
             limits.grow(file.data().len(), len)?;
             if len as usize > file.data().len() {
                 file.set_len(len as usize);
@@ -338,7 +451,7 @@ impl DiskFile for Handle {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(Operation::SetLen, |file, limits| {
+        self.change((Operation::SetLen, 0, len), |file, limits| {
             limits.grow(file.data().len(), len)?;
             file.set_len(len as usize);
             Ok(())

@@ -1,6 +1,6 @@
 //! One file of the disk in memory: what is read back, what is on the medium, and the writes between the two.
 
-use super::Choice;
+use super::{Choice, Kept};
 
 const SECTOR_BYTES: usize = 512;
 
@@ -67,18 +67,17 @@ impl Content {
 
     pub(super) fn crash(&mut self, choice: &mut Choice) {
         let waiting = std::mem::take(&mut self.waiting);
-        let mode = choice.below(4);
-        let prefix = choice.below(waiting.len() + 1);
+        let kept = choice.kept(waiting.len());
         for (number, change) in waiting.into_iter().enumerate() {
-            match mode {
-                0 => {}
-                1 => change.apply(&mut self.medium),
-                2 if number < prefix => change.apply(&mut self.medium),
-                2 if number == prefix => change.apply_torn(&mut self.medium, choice),
-                2 => {}
-                _ if choice.coin() => change.apply(&mut self.medium),
-                _ if choice.coin() => change.apply_torn(&mut self.medium, choice),
-                _ => {}
+            match kept {
+                Kept::Nothing => {}
+                Kept::Everything => change.apply(&mut self.medium),
+                Kept::Prefix(prefix) if number < prefix => change.apply(&mut self.medium),
+                Kept::Prefix(prefix) if number == prefix => change.apply_torn(&mut self.medium, choice),
+                Kept::Prefix(_) => {}
+                Kept::Any if choice.coin() => change.apply(&mut self.medium),
+                Kept::Any if choice.coin() => change.apply_torn(&mut self.medium, choice),
+                Kept::Any => {}
             }
         }
         self.data.clone_from(&self.medium);

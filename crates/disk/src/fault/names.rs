@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{BTreeMap, Choice, HashMap, Path, PathBuf, io, not_found};
+use super::{BTreeMap, Choice, HashMap, Kept, Path, PathBuf, io, not_found};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Node {
@@ -106,13 +106,20 @@ impl Names {
         }
     }
 
-    /// Keeps any subset of the changes that wait.
+    /// Keeps nothing, everything, the first or any subset of the changes that wait in each directory.
     pub(super) fn crash(&mut self, choice: &mut Choice) {
         let mut dirs: Vec<_> = std::mem::take(&mut self.waiting).into_iter().collect();
         dirs.sort_by(|a, b| a.0.cmp(&b.0));
         for (_, changes) in dirs {
-            for change in changes {
-                if choice.coin() {
+            let kept = choice.kept(changes.len());
+            for (number, change) in changes.into_iter().enumerate() {
+                let is_kept = match kept {
+                    Kept::Nothing => false,
+                    Kept::Everything => true,
+                    Kept::Prefix(prefix) => number < prefix,
+                    Kept::Any => choice.coin(),
+                };
+                if is_kept {
                     change.apply(&mut self.medium);
                 }
             }

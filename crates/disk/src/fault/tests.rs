@@ -139,3 +139,84 @@ fn held_calls_wait_until_released() {
         sync.join().unwrap().unwrap();
     });
 }
+
+/// Cuts the power at the n-th change and writes down all of them.
+struct CutAt {
+    nth: usize,
+    seen: Mutex<Vec<String>>,
+}
+
+impl Watcher for CutAt {
+    fn before(&self, change: &Change<'_>) -> Next {
+        let mut seen = self.seen.lock().unwrap();
+        seen.push(format!("{:?} {} {} {}", change.operation, change.path.display(), change.offset, change.len));
+        if seen.len() == self.nth { Next::Cut } else { Next::Go }
+    }
+}
+
+/// Creates, writes, syncs and renames a file, a change after the other.
+fn changes(disk: &FaultDisk) -> io::Result<()> {
+    let handle = disk.open(&path("a"), OpenMode::CreateNew)?;
+    handle.allocate(1024)?;
+    handle.write_at(&[7; 512], 512)?;
+    handle.sync_data()?;
+    handle.set_len(1024)?;
+    disk.sync_dir(Path::new("/d"))?;
+    disk.rename(&path("a"), &path("b"))?;
+    disk.remove(&path("b"))?;
+    disk.create_dir(&path("c"))
+}
+
+#[test]
+fn a_watcher_stands_at_every_change_and_nothing_happens_after_the_cut() {
+    let all = [
+        "Open /d/a 0 0",
+        "Allocate /d/a 0 1024",
+        "Write /d/a 512 512",
+        "SyncData /d/a 0 0",
+        "SetLen /d/a 0 1024",
+        "SyncDir /d 0 0",
+        "Rename /d/a 0 0",
+        "Remove /d/b 0 0",
+        "CreateDir /d/c 0 0",
+    ];
+    for nth in 1..=all.len() {
+        let mut kept = [0; 2];
+        for seed in 0..40 {
+            let (disk, watcher) = (disk(), Arc::new(CutAt { nth, seen: Mutex::default() }));
+            disk.watch(watcher.clone());
+            assert_eq!(changes(&disk).unwrap_err().to_string(), gone().to_string(), "{nth}");
+            assert_eq!(*watcher.seen.lock().unwrap(), all[..nth], "nothing after it");
+            let left = disk.crash(seed);
+            let written = left.contents(&path("a")).is_ok_and(|bytes| bytes.ends_with(&[7; 512]));
+            kept[0] += usize::from(written);
+            kept[1] += usize::from(left.contents(&path("b")).is_ok());
+        }
+        // A write on its way may be kept; what was synced before is; a rename on its way is kept or not.
+        match nth {
+            1 | 2 => assert_eq!(kept, [0, 0]),
+            3..=6 => assert!((1..40).contains(&kept[0]) && kept[1] == 0, "{nth} {kept:?}"),
+            7 | 8 => assert!(kept[0] + kept[1] >= 20 && kept[1] > 0 && kept[0] > 0, "{nth} {kept:?}"),
+            _ => assert!(kept[1] < 40, "{nth} {kept:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_disk_can_lie_about_one_kind_of_sync() {
+    let loses = |sync, what: fn(&FaultDisk) -> bool| {
+        (0..40).any(|seed| {
+            let disk = disk();
+            disk.lie_about(sync);
+            let handle = file(&disk, "a", OpenMode::CreateNew);
+            handle.write_at(b"safe", 0).unwrap();
+            handle.sync_data().unwrap();
+            disk.sync_dir(Path::new("/d")).unwrap();
+            what(&disk.crash(seed))
+        })
+    };
+    let nameless = |disk: &FaultDisk| disk.contents(&path("a")).is_err();
+    let emptied = |disk: &FaultDisk| disk.contents(&path("a")).is_ok_and(|bytes| bytes != b"safe");
+    assert!(loses(Operation::SyncDir, nameless) && !loses(Operation::SyncDir, emptied));
+    assert!(loses(Operation::SyncData, emptied) && !loses(Operation::SyncData, nameless));
+}
