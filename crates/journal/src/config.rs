@@ -27,6 +27,17 @@ pub struct JournalConfig {
     /// What trimming `dead-letter` leaves at least: whichever of size and age is less.
     pub dead_letter_bytes: u64,
     pub dead_letter_age: Duration,
+    /// Who does the work behind an append.
+    pub background: Background,
+}
+
+/// Who writes, syncs and makes segments ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Background {
+    /// Threads of the journal's own.
+    Threads,
+    /// The caller, through [`crate::Log::commit`] and [`crate::Log::prepare`]: for deterministic tests.
+    Manual,
 }
 
 impl JournalConfig {
@@ -42,6 +53,7 @@ impl JournalConfig {
             retention_age: limits::RETENTION_AGE,
             dead_letter_bytes: limits::DEAD_LETTER_BYTES,
             dead_letter_age: limits::DEAD_LETTER_AGE,
+            background: Background::Threads,
         }
     }
 

@@ -25,7 +25,7 @@ use crate::recovery::LogRecovery;
 use crate::retention::Retention;
 use crate::tail::Tail;
 use crate::watermark::Watermark;
-use crate::{Append, Error, Figures, Gap, JournalConfig, SegmentId, Topic};
+use crate::{Append, Background, Error, Figures, Gap, JournalConfig, SegmentId, Topic};
 
 mod append;
 mod commit;
@@ -170,7 +170,10 @@ impl EmbeddedLog {
     ) -> Result<(Self, LogRecovery), Error> {
         let (shared, recovered) = open::open(config, disk, clock, topic, partition)?;
         let shared = Arc::new(shared);
-        let threads = if topic.derived() { Vec::new() } else { spawn(&shared)? };
+        let threads = match config.background {
+            Background::Threads if !topic.derived() => spawn(&shared)?,
+            _ => Vec::new(),
+        };
         Ok((Self { shared, threads: Mutex::new(threads) }, recovered))
     }
 
@@ -189,6 +192,21 @@ impl EmbeddedLog {
         } else {
             self.shared.append(batch, bound_for)
         }
+    }
+
+    pub(crate) fn commit(&self, number: usize) -> bool {
+        self.shared.take_waiting().is_some_and(|frames| {
+            commit::commit(&self.shared, number, frames);
+            true
+        })
+    }
+
+    pub(crate) fn prepare(&self) -> bool {
+        let needed = self.shared.state().take_needed();
+        needed.is_some_and(|(id, spare)| {
+            keeper::make_ready(&self.shared, id, spare);
+            true
+        })
     }
 
     pub(crate) fn sync(&self) -> Result<(), Error> {
@@ -275,6 +293,8 @@ impl EmbeddedLog {
                 tracing::error!(topic = %self.shared.topic, "a thread of the journal panicked");
             }
         }
+        // What waits without threads.
+        while self.commit(0) {}
         if self.shared.topic.derived()
             && let Err(error) = self.shared.sync_derived()
         {

@@ -24,7 +24,7 @@ mod tail;
 mod topic;
 mod watermark;
 
-pub use config::JournalConfig;
+pub use config::{Background, JournalConfig};
 pub use error::Error;
 pub use log::{Append, Figures, Frame, Gap, Journal, Log, SegmentId};
 pub use recovery::{LogRecovery, Recovery};

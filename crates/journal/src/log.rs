@@ -212,6 +212,23 @@ impl Log {
         each!(self, log => log.sync())
     }
 
+    /// With [`crate::Background::Manual`], does what sync thread `number` would do next: takes what waits, writes it and
+    /// syncs it; false if nothing waits. Another number may do so meanwhile, as when the disk calls back.
+    pub fn commit(&self, number: usize) -> bool {
+        match &self.0 {
+            Backend::Embedded(log) => log.commit(number),
+            Backend::Memory(_) => false,
+        }
+    }
+
+    /// With [`crate::Background::Manual`], makes the next segment ready; false if none is needed. One call at a time.
+    pub fn prepare(&self) -> bool {
+        match &self.0 {
+            Backend::Embedded(log) => log.prepare(),
+            Backend::Memory(_) => false,
+        }
+    }
+
     /// Whether a commit can begin at once. When it turns true again, the registered wake-ups are called. A log that is
     /// poisoned or closed says true, so that the reason is seen.
     pub fn slot_free(&self) -> bool {

@@ -12,14 +12,24 @@ use crate::segment::BEGINNING_AT;
 
 /// Commits, as thread `number`, until the log is closed and nothing waits, or it is poisoned.
 pub(super) fn run(shared: &Shared, number: usize) {
-    while let Some(mut frames) = shared.take() {
-        match write(shared, number, &mut frames) {
-            Ok(()) => shared.complete(frames),
-            Err(error) => {
-                shared.poison(&mut shared.state(), error);
-                shared.watermark.announce();
-                return;
-            }
+    while let Some(frames) = shared.wait_waiting() {
+        if !commit(shared, number, frames) {
+            return;
+        }
+    }
+}
+
+/// Makes frames of one segment durable, as thread `number`; false if that failed, and the log is poisoned.
+pub(super) fn commit(shared: &Shared, number: usize, mut frames: Vec<Queued>) -> bool {
+    match write(shared, number, &mut frames) {
+        Ok(()) => {
+            shared.complete(frames);
+            true
+        }
+        Err(error) => {
+            shared.poison(&mut shared.state(), error);
+            shared.watermark.announce();
+            false
         }
     }
 }
@@ -83,16 +93,14 @@ impl Shared {
     }
 
     /// Waits for frames and takes all that follow each other in one segment; `None` when there will be none.
-    fn take(&self) -> Option<Vec<Queued>> {
+    fn wait_waiting(&self) -> Option<Vec<Queued>> {
         let idle = |state: &mut State| state.queue.is_empty() && !state.closing && state.poison.is_none();
-        let mut state = self.work.wait_while(self.state(), idle).expect("no holder of this lock panics");
-        let first = state.queue.pop_front()?;
-        let mut frames = vec![first];
-        while state.queue.front().is_some_and(|next| next.segment.id == frames[0].segment.id) {
-            frames.extend(state.queue.pop_front());
-        }
-        state.commits_running += 1;
-        Some(frames)
+        self.work.wait_while(self.state(), idle).expect("no holder of this lock panics").take_waiting()
+    }
+
+    /// The same without waiting; `None` if there are none now.
+    pub(super) fn take_waiting(&self) -> Option<Vec<Queued>> {
+        self.state().take_waiting()
     }
 
     /// Notes that frames are on the disk, moves the watermark and tells everybody.
@@ -139,6 +147,16 @@ impl Shared {
 }
 
 impl State {
+    fn take_waiting(&mut self) -> Option<Vec<Queued>> {
+        let first = self.queue.pop_front()?;
+        let mut frames = vec![first];
+        while self.queue.front().is_some_and(|next| next.segment.id == frames[0].segment.id) {
+            frames.extend(self.queue.pop_front());
+        }
+        self.commits_running += 1;
+        Some(frames)
+    }
+
     fn pop_written(&mut self) -> Option<(super::Pending, Arc<Batch>)> {
         let batch = self.pending.front_mut()?.written.take()?;
         Some((self.pending.pop_front()?, batch))

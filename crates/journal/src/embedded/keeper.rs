@@ -27,17 +27,22 @@ pub(super) enum Failure {
 /// Keeps a segment ready until the log is closed or poisoned.
 pub(super) fn run(shared: &Shared) {
     while let Some((id, spare)) = shared.wait_needed() {
-        let made = shared.prepare(id, spare);
-        let changed = {
-            let mut state = shared.state();
-            let before = state.obstacle.is_some();
-            shared.note_prepared(&mut state, made);
-            // Who waits for a slot is to see that there will be none for now.
-            shared.note_slot(&state) | (before != state.obstacle.is_some())
-        };
-        if changed {
-            shared.watermark.announce();
-        }
+        make_ready(shared, id, spare);
+    }
+}
+
+/// Makes a segment ready, or notes why that is not possible, and tells everybody.
+pub(super) fn make_ready(shared: &Shared, id: SegmentId, spare: Spare) {
+    let made = shared.prepare(id, spare);
+    let changed = {
+        let mut state = shared.state();
+        let before = state.obstacle.is_some();
+        shared.note_prepared(&mut state, made);
+        // Who waits for a slot is to see that there will be none for now.
+        shared.note_slot(&state) | (before != state.obstacle.is_some())
+    };
+    if changed {
+        shared.watermark.announce();
     }
 }
 
@@ -49,9 +54,8 @@ impl Shared {
             if state.closing || state.poison.is_some() {
                 return None;
             }
-            if state.prepared.is_none() && (state.obstacle.is_none() || state.retry) {
-                state.retry = false;
-                return Some((state.next_id(), state.take_spare()));
+            if let Some(needed) = state.take_needed() {
+                return Some(needed);
             }
             let wait = self.needed.wait_timeout(state, RETRY_WAIT).expect("no holder of this lock panics");
             state = wait.0;
@@ -150,6 +154,18 @@ impl Shared {
             at = end;
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// The id of the segment that is to be made ready now, and the file to make it from; `None` if none is.
+    pub(super) fn take_needed(&mut self) -> Option<(SegmentId, Spare)> {
+        let is_over = self.closing || self.poison.is_some();
+        if is_over || self.prepared.is_some() || (self.obstacle.is_some() && !self.retry) {
+            return None;
+        }
+        self.retry = false;
+        Some((self.next_id(), self.take_spare()))
     }
 }
 

@@ -7,5 +7,6 @@ mod conformance;
 mod crash;
 mod damage;
 mod faults;
+mod manual;
 mod model_based;
 mod support;
