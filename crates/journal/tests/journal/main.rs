@@ -9,4 +9,5 @@ mod damage;
 mod faults;
 mod manual;
 mod model_based;
+mod power;
 mod support;
