@@ -3,6 +3,8 @@ use model::{TableKind, TenantId};
 use super::format::{Unreadable, decode, encode};
 use super::*;
 
+mod changes;
+
 fn table(class: &str, kind: TableKind) -> Table {
     Table { tenant: TenantId::from_bytes([1; 16]), class: class.into(), kind }
 }
