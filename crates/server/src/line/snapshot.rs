@@ -53,9 +53,13 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Opens the directory, creating it if need be.
+    /// Opens the directory, creating it if need be, and makes its name durable: what a start that was cut off created may
+    /// not be.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, partition: Partition) -> io::Result<Self> {
         disk.create_dir(dir)?;
+        if let Some(above) = dir.parent() {
+            disk.sync_dir(above)?;
+        }
         Ok(Self { disk, dir: dir.to_owned(), partition })
     }
 

@@ -57,3 +57,19 @@ fn every_cut_is_noticed() {
         assert!(Stored::decode(bytes[..len].to_vec()).is_err(), "cut at {len}");
     }
 }
+
+/// The directory's own name was never synced: the first power cut after a trim took all snapshots with it.
+#[test]
+fn a_snapshot_that_is_written_survives_the_power_cut_in_a_new_data_directory() {
+    for seed in 0..20 {
+        let disk = disk::FaultDisk::new();
+        disk.create_dir(Path::new("/data")).expect("creates");
+        disk.sync_dir(Path::new("/")).expect("syncs");
+        let open = |disk: &disk::FaultDisk| {
+            Snapshots::open(Arc::new(disk.clone()), Path::new("/data/snapshots"), Partition(0))
+        };
+        open(&disk).expect("opens").write(snapshot(5)).expect("writes");
+        let left = disk.crash(seed);
+        assert_eq!(check(open(&left).expect("opens").newest(9).expect("reads")), Some(5), "seed {seed}");
+    }
+}
