@@ -1,9 +1,7 @@
 //! `tidewater serve`: the server, until it is told to stop.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result};
-use model::{Clock, Disk};
+use model::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Overrides};
@@ -55,8 +53,8 @@ async fn serve(config: Config) -> Result<()> {
 
 /// The machine's disk.
 #[cfg(not(feature = "sabotage"))]
-pub fn the_disk() -> Arc<dyn Disk> {
-    Arc::new(disk::RealDisk)
+pub fn the_disk() -> std::sync::Arc<dyn model::Disk> {
+    std::sync::Arc::new(disk::RealDisk)
 }
 
 #[cfg(feature = "sabotage")]
