@@ -229,7 +229,9 @@ impl Walk<'_> {
         self.fill(&mut head, position)?;
         let fits = |header: &Header| {
             let placed = header.generation == self.segment.generation && header.position == position;
-            placed && header.base == offset && header.end() <= self.end
+            // A length is believed, and memory taken for it, only as far as the file goes.
+            let within = header.frame_len() as u64 <= self.segment.file_bytes;
+            placed && within && header.base == offset && header.end() <= self.end
         };
         let Some(header) = Header::decode(&head).filter(fits) else { return Ok(None) };
         if header.end() <= from {
