@@ -22,6 +22,8 @@ mod tallies;
 mod window;
 
 mod output;
+#[cfg(any(test, feature = "sabotage"))]
+mod sabotage;
 mod syntax;
 
 pub use output::{Counts, Defect, Flagged, Output};

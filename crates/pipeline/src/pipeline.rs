@@ -19,6 +19,8 @@ use crate::json;
 use crate::lane::Lane;
 use crate::output::{Defect, Output};
 use crate::plan::Plan;
+#[cfg(any(test, feature = "sabotage"))]
+use crate::sabotage;
 use crate::tables::{ClassTable, Tables};
 use crate::tallies::Tallies;
 use crate::window::Windows;
@@ -47,9 +49,6 @@ pub struct Pipeline {
     batch: u64,
     /// Memory that is kept from payload to payload; no state.
     work: Work,
-    /// A payload or message with these bytes makes a test's pipeline panic.
-    #[cfg(test)]
-    poison: Option<&'static [u8]>,
 }
 
 #[derive(Debug, Default)]
@@ -117,8 +116,6 @@ impl Pipeline {
             tallies: Tallies::default(),
             batch: 0,
             work: Work::default(),
-            #[cfg(test)]
-            poison: None,
         }
     }
 
@@ -178,7 +175,8 @@ impl Pipeline {
     }
 
     /// Derives one batch of `raw` whose first payload has offset `base`. A message that makes the pipeline panic is
-    /// isolated: it becomes a dead letter (`poison`), a [`Defect`] is reported, and the batch goes on behind it.
+    /// isolated: it becomes a dead letter (`poison`) that says why, a [`Defect`] is reported, and the batch goes on behind
+    /// it. One try is all: from the same state the same bytes panic again.
     pub fn process(&mut self, base: Offset, batch: BatchView<'_>, output: &mut Output) {
         output.begin();
         self.batch += 1;
@@ -267,10 +265,8 @@ impl Pipeline {
         let mut stage = Stage::Reading;
         loop {
             let run = AssertUnwindSafe(|| self.take_payloads(&mut payloads, &mut current, &mut stage, output));
-            if catch_unwind(run).is_ok() {
-                return;
-            }
-            self.isolate(&mut current, &mut stage, output);
+            let Err(cause) = catch_unwind(run) else { return };
+            self.isolate(&*cause, &mut current, &mut stage, output);
         }
     }
 
@@ -309,8 +305,8 @@ impl Pipeline {
 
     /// Reads a payload into the drafts; `false` if it was rejected whole.
     fn read(&mut self, payload: &mut Payload<'_>, output: &mut Output) -> bool {
-        #[cfg(test)]
-        self.panic_on_poison(payload.bytes);
+        #[cfg(any(test, feature = "sabotage"))]
+        sabotage::panic_if_marked(sabotage::READING, payload.bytes);
         let format = match self.choose(payload) {
             Ok(format) => format,
             Err((reason, detail)) => {
@@ -352,11 +348,6 @@ impl Pipeline {
             return false;
         }
         true
-    }
-
-    #[cfg(test)]
-    fn panic_on_poison(&self, bytes: &[u8]) {
-        assert_ne!(self.poison, Some(bytes), "poison");
     }
 
     /// Ends the batch: rows get the layout that has all their columns.

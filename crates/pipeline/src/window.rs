@@ -122,6 +122,13 @@ impl Windows {
         continues || *identity == Identity::None || self.admit_slowly(slot, identity, now)
     }
 
+    /// Takes a message out again that [`Windows::admit`] took in last.
+    pub fn retract(&mut self, slot: u32, identity: &Identity) {
+        let mut wide = self.take(slot as usize);
+        wide.retract(identity);
+        self.put(slot as usize, wide);
+    }
+
     fn admit_slowly(&mut self, slot: u32, identity: &Identity, now: Minute) -> bool {
         let crowded = self.runs > DEDUP_RUNS_MAX;
         let runs_max = if crowded { DEDUP_RUNS_PER_DEVICE_MIN } else { DEDUP_RUNS_PER_DEVICE_MAX };

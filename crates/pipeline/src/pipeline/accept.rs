@@ -12,6 +12,8 @@ use crate::draft::{Column, Draft, Drafts, Fault, Metric, Span, pointer};
 use crate::form::Form;
 use crate::json::push_string;
 use crate::output::Output;
+#[cfg(any(test, feature = "sabotage"))]
+use crate::sabotage;
 use crate::tables::{ClassTable, Names};
 use crate::window::Identity;
 
@@ -20,13 +22,17 @@ use crate::window::Identity;
 pub struct Scratch {
     bytes: Vec<u8>,
     stack: Vec<f64>,
+    /// What the window has taken in while the row is not whole yet.
+    pub(super) admitted: Option<Identity>,
 }
 
 impl Pipeline {
     /// Accepts or rejects one message of the drafts.
     pub(super) fn accept(&mut self, payload: &Payload<'_>, number: usize, output: &mut Output) {
-        #[cfg(test)]
-        self.panic_on_poison(&payload.body()[self.work.drafts.messages[number].bytes.clone()]);
+        #[cfg(any(test, feature = "sabotage"))]
+        let bytes = &payload.body()[self.work.drafts.messages[number].bytes.clone()];
+        #[cfg(any(test, feature = "sabotage"))]
+        sabotage::panic_if_marked(sabotage::ACCEPTING, bytes);
         let fault = self.work.drafts.messages[number].fault.take().map(|fault| *fault);
         let work = &mut self.work;
         let draft = &work.drafts.messages[number];
@@ -42,6 +48,7 @@ impl Pipeline {
             output.counts.duplicates += 1;
             return;
         }
+        work.accept.admitted = Some(identity);
         let rows = open(table, payload, &mut work.open_tables, output);
         let cohort = self.devices.cohorts.get_mut(payload.group.route.cohort);
         let is_event = payload.group.kind == PayloadKind::Events;
@@ -63,7 +70,10 @@ impl Pipeline {
         }
         let form = lane.and_then(|lane| lane.form.as_ref());
         push_tags(rows, &work.drafts, draft, form, cohort, self.batch);
+        #[cfg(any(test, feature = "sabotage"))]
+        sabotage::panic_if_marked(sabotage::WRITING, bytes);
         push_facts(rows, payload, draft, number as u32);
+        work.accept.admitted = None;
         output.counts.messages += 1;
         output.counts.accepted += 1;
         output.counts.events += u64::from(is_event);

@@ -1,5 +1,6 @@
 //! Rejected messages and what must never happen: nothing vanishes without a dead letter.
 
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,6 +11,9 @@ use model::{Address, DeadLetter, Offset, PayloadKind, Reason, Source, TenantId};
 use super::{Payload, Pipeline, Stage};
 use crate::draft::Fault;
 use crate::output::{Defect, Flagged, Output};
+
+/// Of what a panic says: it may quote the message.
+const CAUSE_CHARS_MAX: usize = 200;
 
 impl Pipeline {
     /// A payload of which nothing is accepted.
@@ -97,16 +101,26 @@ impl Pipeline {
         }
     }
 
-    /// Makes the message that panicked a dead letter and sets out to go on behind it.
-    pub(super) fn isolate(&mut self, current: &mut Option<Payload<'_>>, stage: &mut Stage, output: &mut Output) {
+    /// Makes the message that panicked a dead letter and sets out to go on behind it. `cause` is what the panic carried.
+    pub(super) fn isolate(
+        &mut self,
+        cause: &(dyn Any + Send),
+        current: &mut Option<Payload<'_>>,
+        stage: &mut Stage,
+        output: &mut Output,
+    ) {
         let payload = current.expect("a panic comes from a payload");
         let (index, bytes) = match *stage {
             Stage::Reading => (0, 0..payload.body().len()),
             Stage::Accepting(number) => (number as u32, self.work.drafts.messages[number].bytes.clone()),
         };
         output.repair();
+        // Only what was accepted is a duplicate when it comes again, as it does with a replay.
+        if let Some(identity) = self.work.accept.admitted.take() {
+            self.windows.retract(payload.group.route.slot, &identity);
+        }
         output.defects.push(Defect::Poison { offset: payload.offset, index });
-        let fault = Fault { reason: Reason::Poison, path: String::new(), detail: String::new() };
+        let fault = Fault { reason: Reason::Poison, path: String::new(), detail: cause_of(cause) };
         if *stage == Stage::Reading {
             self.work.drafts.clear();
         }
@@ -146,4 +160,12 @@ impl Pipeline {
             }));
         }
     }
+}
+
+/// What a panic said, in a letter's detail.
+fn cause_of(cause: &(dyn Any + Send)) -> String {
+    let text = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("it did not say why");
+    let detail: String = text.chars().take(CAUSE_CHARS_MAX).collect();
+    format!("a panic in the pipeline: {detail}")
 }

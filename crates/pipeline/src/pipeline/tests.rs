@@ -12,6 +12,7 @@ mod encoded;
 mod examples;
 mod external;
 mod mutations;
+mod poison;
 mod properties;
 mod replays;
 mod schemas;
@@ -104,11 +105,6 @@ fn row_line(rows: &Rows, row: usize) -> String {
         add(format!(" tags={}", rows.text_of(rows.tags.bits[at])));
     }
     line
-}
-
-/// The panic of the poison guard's tests.
-pub fn poisoned(pipeline: &mut Pipeline, payload: &'static [u8]) {
-    pipeline.poison = Some(payload);
 }
 
 pub fn class(name: &str) -> Arc<str> {

@@ -35,6 +35,15 @@ impl Recent {
         true
     }
 
+    /// Takes a hash out, if it is there.
+    pub fn remove(&mut self, hash: u128) {
+        // From the oldest on, so that what is left of a full ring is still forgotten in its order.
+        let oldest = usize::from(self.next).min(self.hashes.len());
+        self.hashes.rotate_left(oldest);
+        self.next = 0;
+        self.hashes.retain(|known| *known != hash);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }

@@ -89,6 +89,17 @@ impl Runs {
         true
     }
 
+    /// Takes a seq out, if it is there.
+    pub fn remove(&mut self, seq: u64) {
+        let above = self.0.partition_point(|run| run.lowest <= seq);
+        let Some(at) = above.checked_sub(1).filter(|at| self.0[*at].highest() >= seq) else { return };
+        let Run { lowest, at: minute, .. } = self.0[at];
+        let part = |lowest, highest: u64| Run { lowest, more: (highest - lowest) as u32, at: minute };
+        let below = (seq > lowest).then(|| part(lowest, seq - 1));
+        let rest = (seq < self.0[at].highest()).then(|| part(seq + 1, self.0[at].highest()));
+        self.0.splice(at..=at, below.into_iter().chain(rest));
+    }
+
     /// Joins the run at `above` to the one below it if they touch and are of one day.
     fn join(&mut self, above: usize) {
         let Some(&upper) = self.0.get(above) else { return };

@@ -169,6 +169,20 @@ fn a_jump_of_the_clock_forgets_nothing() {
 }
 
 #[test]
+fn what_is_taken_out_again_leaves_the_others() {
+    for message in [boot(1, 5), ts(7, 5), Identity::Payload(5), Identity::Values(5)] {
+        let mut windows = windows();
+        let others = [boot(1, 4), boot(1, 6), ts(6, 4), ts(8, 6), Identity::Payload(6), Identity::Values(6)];
+        others.iter().for_each(|other| assert!(windows.admit(0, other)));
+        for _ in 0..2 {
+            assert!(windows.admit(0, &message));
+            windows.retract(0, &message);
+        }
+        others.iter().for_each(|other| assert!(!windows.admit(0, other), "{other:?} was forgotten with {message:?}"));
+    }
+}
+
+#[test]
 fn silent_devices_give_their_memory_back() {
     let mut windows = windows();
     for n in 0..10 {

@@ -71,6 +71,19 @@ impl Wide {
         }
     }
 
+    /// Takes out the message that came last. What it did beside (it may have opened an epoch, or forgotten old runs) stays:
+    /// in doubt a message is kept.
+    pub fn retract(&mut self, identity: &Identity) {
+        match *identity {
+            Identity::Boot { boot, seq } => self.boot(boot).remove(seq),
+            Identity::Ts { ts, seq } => self.epoch(ts, seq).runs.remove(seq),
+            Identity::Payload(hash) => self.clockless.remove(hash),
+            Identity::Values(hash) => self.seqless.remove(hash),
+            Identity::None => {}
+        }
+        self.drop_empty();
+    }
+
     /// Takes in a message that continues the newest numbering of its day; `false` says nothing.
     pub fn extend(&mut self, identity: &Identity, now: Minute) -> bool {
         match *identity {

@@ -325,33 +325,6 @@ fn an_output_is_empty_again_with_the_next_batch() {
 }
 
 #[test]
-fn a_message_that_panics_is_isolated() {
-    const POISON: &[u8] = br#"{"ts":2,"metrics":{"a":2}}"#;
-    let mut pipeline = pipeline(UnknownFields::Drop);
-    poisoned(&mut pipeline, POISON);
-    let good = |ts| (key(0), format!(r#"{{"ts":{ts},"metrics":{{"a":1}}}}"#).into_bytes());
-    let mut output = Output::default();
-    let payloads = [good(1), (key(0), POISON.to_vec()), good(3)];
-    process(&mut pipeline, &batch(RECEIVED, &[], &payloads), &mut output);
-    let expect = ["1-0 d0 ts=1 a=1.0", "3-0 d0 ts=3 a=1.0", r#"2-0 poison | | {"ts":2,"metrics":{"a":2}}"#];
-    assert_eq!(lines(&output), expect);
-    assert_eq!(output.defects, [Defect::Poison { offset: 2, index: 0 }]);
-    assert_eq!(output.counts, Counts { messages: 3, accepted: 2, rejected: 1, ..Counts::default() });
-}
-
-#[test]
-fn an_element_that_panics_leaves_the_others() {
-    let mut pipeline = pipeline(UnknownFields::Drop);
-    poisoned(&mut pipeline, br#"{"ts":2,"metrics":{"a":2}}"#);
-    let array = br#"[{"ts":1,"metrics":{"a":1}},{"ts":2,"metrics":{"a":2}},{"ts":3,"metrics":{"a":3}}]"#;
-    let mut output = Output::default();
-    process(&mut pipeline, &batch(RECEIVED, &[], &[(key(0), array.to_vec())]), &mut output);
-    let expect = ["1-0 d0 ts=1 a=1.0", "1-2 d0 ts=3 a=3.0", r#"1-1 poison | | {"ts":2,"metrics":{"a":2}}"#];
-    assert_eq!(lines(&output), expect);
-    assert_eq!(output.defects, [Defect::Poison { offset: 1, index: 1 }]);
-}
-
-#[test]
 fn a_row_that_a_panic_left_half_done_is_taken_back() {
     let mut pipeline = pipeline(UnknownFields::Drop);
     let mut output = Output::default();

@@ -44,9 +44,14 @@ fn a_run_is_forgotten_one_to_two_days_after_its_last_seq() {
 
 proptest! {
     #[test]
-    fn runs_are_a_set(seqs in prop::collection::vec((0..40_u64, 0..3_u32), 0..200)) {
+    fn runs_are_a_set(seqs in prop::collection::vec((0..40_u64, 0..3_u32, 0..4_u8), 0..200)) {
         let (mut runs, mut set) = (Runs::default(), HashSet::new());
-        for (seq, day) in seqs {
+        for (seq, day, action) in seqs {
+            if action == 0 {
+                runs.remove(seq);
+                set.remove(&seq);
+                continue;
+            }
             let fresh = runs.extend(seq, morning(day)) || runs.insert(seq, morning(day));
             prop_assert_eq!(fresh, set.insert(seq));
         }
