@@ -25,6 +25,8 @@ pub enum Guard {
     Duplicates,
     /// The tenant is the one that the topic names.
     Tenant,
+    /// None is broken: what is left is that marked messages make stages panic.
+    None,
 }
 
 impl Guard {
@@ -37,7 +39,8 @@ impl Guard {
             "order" => Self::Order,
             "duplicates" => Self::Duplicates,
             "tenant" => Self::Tenant,
-            other => panic!("TIDEWATER_SABOTAGE={other}: there are sync, ack, order, duplicates and tenant"),
+            "none" => Self::None,
+            other => panic!("TIDEWATER_SABOTAGE={other}: there are sync, ack, order, duplicates, tenant and none"),
         }
     }
 

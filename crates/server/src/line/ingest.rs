@@ -7,6 +7,8 @@
 //! At a *barrier* it hands a snapshot to the [`Keeper`] and every unsealed row to the store's sealing thread, so that a
 //! restart has a bounded amount to derive again.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -72,6 +74,10 @@ pub enum IngestError {
     State(Offset, RestoreError),
     #[error("raw offset {0} holds a batch that cannot be read; run `tidewater journal check`")]
     Layout(Offset),
+    #[error(
+        "a defect, please report it: the line panicked at raw offset {0}: {1}. What was acknowledged is safe in the journal, and becomes readable with a version that has it mended"
+    )]
+    Panicked(Offset, String),
 }
 
 /// See the module.
@@ -147,7 +153,7 @@ impl Ingest {
             pressure_at: now,
             parts,
         };
-        ingest.catch_up()?;
+        ingest.guarded(Self::catch_up)?;
         tracing::info!(
             restored_ms = (restored - began).as_millis(),
             bound_ms = (now - restored).as_millis(),
@@ -182,9 +188,16 @@ impl Ingest {
 
     /// Works until `stop` is set and everything durable is processed, then leaves a last barrier behind.
     pub fn run(mut self, stop: &AtomicBool, keeper: &KeeperHandle) {
-        if let Err(error) = self.work(stop, keeper) {
+        if let Err(error) = self.guarded(|ingest| ingest.work(stop, keeper)) {
             self.parts.overload.set(Flow::Stopped, &error.to_string());
         }
+    }
+
+    /// What the pipeline does not isolate stops the line as a failure does: a thread that just ended would leave a server that
+    /// acknowledges what nobody ever sees. Nothing goes on behind a panic, whose state may be half changed.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<(), IngestError>) -> Result<(), IngestError> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
+        outcome.unwrap_or_else(|cause| Err(IngestError::Panicked(self.position, panic_text(&*cause).to_owned())))
     }
 
     fn work(&mut self, stop: &AtomicBool, keeper: &KeeperHandle) -> Result<(), IngestError> {
@@ -287,6 +300,8 @@ impl Ingest {
 
     /// Inserts one table's rows; waits while the head has no room.
     fn insert(&mut self, at: usize) -> Result<(), IngestError> {
+        #[cfg(feature = "sabotage")]
+        assert_ne!(&*self.output.rows[at].layout.table.class, "panic-while-inserting");
         loop {
             match self.writer.insert(&self.output.rows[at]) {
                 Ok(_) => return Ok(()),
@@ -332,4 +347,10 @@ impl Ingest {
         self.barrier_at = self.parts.clock.monotonic();
         Ok(())
     }
+}
+
+/// What a panic said.
+fn panic_text(cause: &(dyn Any + Send)) -> &str {
+    let text = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it did not say why")
 }
