@@ -15,11 +15,12 @@ pub enum Change {
     Profile(DeviceId),
     /// Its rights changed or it was deleted: its sessions end.
     Key(KeyId),
-    /// Its durability, format, limits or free topics changed, or it was deleted: its devices' sessions end.
+    /// Its durability, limits or free topics changed, or it was deleted: its devices' sessions end.
     Class(TenantId, Arc<str>),
     /// Something else of a class changed, or it is new; without a class: the tenant's units. Sessions go on.
     Rules(TenantId, Option<Arc<str>>),
-    /// Tags of a class or metadata that may be a tag changed, so that devices have other profiles. Sessions go on.
+    /// Tags or the format of a class changed, or metadata that may be a tag, so that devices are heard in another way.
+    /// Sessions go on.
     Profiles(TenantId),
     /// A schema of the tenant was registered or deleted. It ends no session.
     Schema(TenantId),

@@ -85,16 +85,16 @@ impl ClassSettings {
         self.retention.check()
     }
 
-    /// What its devices' profiles rest on.
+    /// What is kept of its devices to hear them by: their profiles, and the format of what does not say its own.
     pub(crate) fn of_profiles(&self) -> impl PartialEq + use<> {
         let metadata = (!self.tags.is_empty()).then(|| self.metadata.clone());
-        (self.tags.clone(), metadata)
+        (self.tags.clone(), metadata, self.format)
     }
 
     /// What a session rests on: when something of it changes, its devices connect again. The rest of a class is about
     /// messages, and holds from the next one on.
     pub(crate) fn of_sessions(&self) -> impl PartialEq + use<> {
-        (self.durability, self.format, self.free_topics, self.limits.clone())
+        (self.durability, self.free_topics, self.limits.clone())
     }
 }
 

@@ -244,9 +244,11 @@ fn format_of_class_and_status_of_device() {
     ];
     for (path, patch, expected, with_content_type) in std::iter::repeat_n(&rules, ROUNDS).flatten() {
         heard.world.api.patch(path, patch);
-        // These end the device's sessions, and nobody else's.
-        heard.session.expect_end(Reason::ADMINISTRATIVE_ACTION);
-        heard.session = Client::device(heard.world.listen.mqtt, Version::V5, &heard.device);
+        if patch.get("status").is_some() {
+            // It ends the device's sessions, and nobody else's.
+            heard.session.expect_end(Reason::ADMINISTRATIVE_ACTION);
+            heard.session = Client::device(heard.world.listen.mqtt, Version::V5, &heard.device);
+        }
         heard.say_by(Way::Gateway, &json!({}), expected);
         heard.say_by(Way::Session, &json!({}), expected);
         heard.say_by(Way::Http, &json!({}), with_content_type);
@@ -265,5 +267,9 @@ fn quarantine_of_class() {
     heard.world.api.patch(&heard.class(), &json!({"quarantine": quarantine}));
     heard.say_by(Way::Gateway, &odd, &rejected);
     until_equal(&json!("quarantined"), || heard.world.api.get(&heard.path())["status"].clone());
-    heard.say_by(Way::Gateway, &json!({}), &json!("quarantined"));
+    // The gateway knows when it has ended the device's session.
+    heard.session.expect_end(Reason::ADMINISTRATIVE_ACTION);
+    heard.session = Client::device(heard.world.listen.mqtt, Version::V5, &heard.device);
+    heard.say(&json!({}), &json!("quarantined"));
+    heard.check();
 }
