@@ -13,6 +13,7 @@ mod attributes;
 mod contract;
 mod default;
 mod fingerprint;
+mod finite;
 mod logical;
 mod name;
 mod pairs;

@@ -3,20 +3,26 @@
 use model::limits::SCHEMA_NODES_MAX;
 use serde_json::Value;
 
-use super::types::{Primitive, Shape, TypeId, Types};
+use super::types::{Field, Primitive, Shape, TypeId, Types};
+
+/// Defaults that fill in each other's fields: the check recurses through them, and through each value.
+const FILLED_MAX: usize = 8;
 
 /// The check of a text's defaults, all together within one bound: branches of unions are tried one after the other.
 pub struct Defaults<'a> {
     types: &'a Types,
     left: usize,
+    /// Fields whose defaults fill in what the value at hand lacks, the outermost first.
+    filling: Vec<(TypeId, &'a str)>,
 }
 
 impl<'a> Defaults<'a> {
     pub fn of(types: &'a Types) -> Self {
-        Self { types, left: SCHEMA_NODES_MAX }
+        Self { types, left: SCHEMA_NODES_MAX, filling: Vec::new() }
     }
 
-    /// `Err`: a sentence why not. As deep as the value, which is no deeper than SCHEMA_DEPTH_MAX.
+    /// `Err`: a sentence why not. As deep as the value, which is no deeper than SCHEMA_DEPTH_MAX, and the defaults
+    /// that fill it in.
     pub fn fits(&mut self, of: TypeId, value: &Value) -> Result<(), String> {
         self.left = self.left.checked_sub(1).ok_or_else(|| {
             format!("the defaults take more than {SCHEMA_NODES_MAX} steps to check; make them simpler")
@@ -35,7 +41,7 @@ impl<'a> Defaults<'a> {
                 for field in &record.fields {
                     match members.get(&field.name) {
                         Some(value) => self.fits(field.of, value)?,
-                        None if field.default.is_some() => {}
+                        None if let Some(default) = &field.default => self.fill(of, field, default)?,
                         None => return Err(format!("the field {} of {} has no value", field.name, named.name)),
                     }
                 }
@@ -59,6 +65,25 @@ impl<'a> Defaults<'a> {
             }
             (shape, value) => Err(format!("{} is no value of the type {}", shown(value), shape.word())),
         }
+    }
+
+    /// A record's value lacks the field: its default stands there, which must end. Its own defaults are filled in in turn.
+    fn fill(&mut self, record: TypeId, field: &'a Field, default: &'a Value) -> Result<(), String> {
+        if self.filling.contains(&(record, &field.name)) {
+            return Err(format!(
+                "the default of the field {} holds itself without end; make it null or empty",
+                field.name
+            ));
+        }
+        if self.filling.len() == FILLED_MAX {
+            return Err(format!(
+                "more than {FILLED_MAX} defaults fill in each other's fields; write the fields into the default"
+            ));
+        }
+        self.filling.push((record, &field.name));
+        let fits = self.fits(field.of, default);
+        self.filling.pop();
+        fits
     }
 
     /// The first branch that the value fits.

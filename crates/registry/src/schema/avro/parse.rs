@@ -15,7 +15,7 @@ use super::default::Defaults;
 use super::name::{FullName, is_name};
 use super::place::Place;
 use super::types::{Attributes, Enum, Field, Named, Order, Primitive, Record, Shape, TypeId, Types};
-use super::{Invalid, ReferencedText};
+use super::{Invalid, ReferencedText, finite};
 
 mod json;
 
@@ -61,6 +61,7 @@ impl Parser {
     fn text(&mut self, text: &str) -> Result<TypeId, Invalid> {
         let value = json::parse(text)?;
         let id = self.schema(&value, "", Place::TOP)?;
+        finite::check(&self.types)?;
         self.check_defaults()?;
         Ok(id)
     }

@@ -23,6 +23,10 @@ impl Types {
         TypeId(u32::try_from(self.0.len() - 1).expect("a schema has at most SCHEMA_NODES_MAX types"))
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = (TypeId, &Type)> {
+        (0..).map(TypeId).zip(&self.0)
+    }
+
     /// Completes a type that was added before what it is made of.
     pub fn complete(&mut self, id: TypeId, shape: Shape) {
         self.0[id.0 as usize].shape = shape;

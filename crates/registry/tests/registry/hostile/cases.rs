@@ -179,7 +179,12 @@ fn avro_cases(cases: &mut Vec<Case>) {
     let outer: Vec<Value> = (0..10).map(inner).collect();
     case("1,000 fields in each of 10 records", record(json!(outer)), Unusable("1024 fields"));
     case("it holds itself", holding(json!(["null", "R"])), Usable);
-    case("it must hold itself", holding(json!("R")), Usable);
+    case("it must hold itself", holding(json!("R")), Refused("the record R has no value that ends: its field x"));
+    let both = json!([{"type": "record", "name": "A", "fields": [{"name": "b", "type": "R"}]}, "R"]);
+    case("a union of nothing but itself", holding(both), Refused("has no value that ends"));
+    let next =
+        json!([{"name": "m", "type": "double", "default": 0}, {"name": "next", "type": ["R", "null"], "default": {}}]);
+    case("a default that holds itself", record(next), Refused("at /fields/1/default: "));
     case("it holds lists of itself", holding(json!({"type": "array", "items": "R"})), Usable);
     case("a name that nobody defined", holding(json!("com.example.Unknown")), Refused("com.example.Unknown"));
     case(

@@ -163,13 +163,42 @@ fn references_that_nest_too_deep_when_inlined_are_refused() {
     assert!(Avro::parse("\"T99\"", &[reference]).unwrap_err().why.contains("deeper than 32 levels"));
 }
 
+#[test]
+fn a_value_of_a_record_ends() {
+    let of = |fields: Value| Avro::parse(&record(&fields).to_string(), &[]).map(|_| ()).map_err(|invalid| invalid.why);
+    let good = [
+        json!([{"name": "x", "type": ["null", "R"]}]),
+        json!([{"name": "x", "type": {"type": "array", "items": "R"}}]),
+        json!([{"name": "x", "type": {"type": "map", "values": "R"}, "default": {}}]),
+        json!([{"name": "x", "type": ["null", "R"], "default": null}]),
+        json!([{"name": "x", "type": ["R", "null"], "default": {"x": null}}]),
+    ];
+    for fields in good {
+        assert_eq!(of(fields.clone()), Ok(()), "{fields}");
+    }
+    let inner = |of: &str| json!({"type": "record", "name": "I", "fields": [{"name": "y", "type": of}]});
+    let bad = [
+        (json!([{"name": "x", "type": "R"}]), "the record R has no value that ends: its field x must"),
+        (json!([{"name": "x", "type": inner("R")}]), "the record R has no value that ends: its field x must"),
+        (json!([{"name": "x", "type": ["null", inner("I")]}]), "the record I has no value that ends: its field y must"),
+        (
+            json!([{"name": "x", "type": ["R", "null"], "default": {}}]),
+            "at /fields/0/default: {} fits no branch of the union",
+        ),
+    ];
+    for (fields, part) in bad {
+        let why = of(fields.clone()).expect_err(&fields.to_string());
+        assert!(why.starts_with(part), "{fields}: {why}");
+    }
+}
+
 /// Each level of a default may be any of many records: tried one after the other, that is 40 to the power of 20.
 #[test]
 fn a_hostile_default_is_checked_in_bounded_time() {
     let names: Vec<String> = (0..40).map(|n| format!("T{n}")).collect();
     let union: Vec<Value> = (0..40)
         .map(|n| {
-            let of = if n == 0 { json!("T0") } else { json!(names[..=n]) };
+            let of = if n == 0 { json!(["null", "T0"]) } else { json!(names[..=n]) };
             json!({"type": "record", "name": names[n], "fields": [{"name": "f", "type": of}]})
         })
         .collect();
