@@ -94,7 +94,8 @@ pub struct Fresh {
 #[derive(Clone, Copy, Debug)]
 pub struct Tag {
     pub name: Span,
-    pub value: Span,
+    /// `None`: the message says that it has none, so that its schema's default is not for it.
+    pub value: Option<Span>,
 }
 
 impl Drafts {

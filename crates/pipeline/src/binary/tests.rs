@@ -103,7 +103,7 @@ fn describe(drafts: &Drafts, outcome: Result<(), Failure>) -> String {
         let mut metrics: Vec<_> = metrics.collect();
         metrics.sort();
         let tags: Vec<_> =
-            drafts.tags[draft.tags.clone()].iter().map(|tag| (text(tag.name), text(tag.value))).collect();
+            drafts.tags[draft.tags.clone()].iter().map(|tag| (text(tag.name), text(tag.value.unwrap()))).collect();
         let data = draft.event_data.map(|data| serde_json::from_str::<Value>(&text(data)).expect("JSON"));
         let head = (draft.ts, draft.seq, draft.boot, draft.buffered, text(draft.event_type), data);
         format!("{head:?} {metrics:?} {tags:?}")

@@ -336,7 +336,7 @@ impl<'s> Sink<'s> {
         match value {
             Scalar::Text(text) if short(text) && short(name) && !name.is_empty() => {
                 let (name, value) = (self.drafts.keep(name), self.drafts.keep(text));
-                self.add_tag(Tag { name, value });
+                self.add_tag(Tag { name, value: Some(value) });
             }
             Scalar::Text(_) => {
                 let detail = format!("a name has 1 to {TAG_BYTES_MAX} bytes, a value at most {TAG_BYTES_MAX}");

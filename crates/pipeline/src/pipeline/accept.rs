@@ -232,10 +232,13 @@ fn push_event(rows: &mut Rows, draft: &Draft, drafts: &Drafts) {
     }
 }
 
-/// The tags of a message, or nothing if there are none.
+/// The tags of a message, or nothing if there are none, and behind them the names of those that it says it has not.
 fn write_tags(drafts: &Drafts, tags: Range<usize>, out: &mut Vec<u8>) {
-    let tags = drafts.tags[tags].iter();
-    push_members(tags.map(|tag| (drafts.text(tag.name), drafts.text(tag.value))), out);
+    let tags = &drafts.tags[tags];
+    push_members(tags.iter().filter_map(|tag| Some((drafts.text(tag.name), drafts.text(tag.value?)))), out);
+    for tag in tags.iter().filter(|tag| tag.value.is_none()) {
+        push_string(drafts.text(tag.name), out);
+    }
 }
 
 /// A JSON object of strings, or nothing if there are none.

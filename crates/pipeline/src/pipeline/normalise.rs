@@ -105,7 +105,8 @@ impl Row<'_> {
 }
 
 /// Adds the tags of a message, of its schema's defaults and of its device's profile, in the order of their names. Of two
-/// with the same name the one named first counts.
+/// with the same name the one named first counts; a default is for a message that does not have the tag, not for one in which it
+/// is null.
 pub fn push_tags(
     rows: &mut Rows,
     drafts: &Drafts,
@@ -131,12 +132,18 @@ pub fn push_tags(
             }
         }
     } else {
-        let own = own.iter().map(|tag| (drafts.text(tag.name), drafts.text(tag.value)));
-        let defaults = defaults.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let is_null =
+            |name: &str| own.iter().any(|tag| tag.value.is_none() && drafts.text(tag.name) == name.as_bytes());
+        let defaults = defaults.iter().filter(|(name, _)| !is_null(name));
+        let defaults = defaults.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let own = own.iter().filter_map(|tag| Some((drafts.text(tag.name), drafts.text(tag.value?))));
         let profile = cohort.profile.tags.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let mut all: Vec<_> = own.chain(defaults).chain(profile).collect();
         all.sort_by_key(|(name, _)| *name);
         all.dedup_by_key(|(name, _)| *name);
+        if all.is_empty() {
+            return;
+        }
         let start = rows.text.len();
         push_members(all.into_iter(), &mut rows.text);
         Span { start: start as u32, len: (rows.text.len() - start) as u32 }.to_bits()

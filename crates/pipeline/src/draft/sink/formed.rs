@@ -168,6 +168,10 @@ impl<'s> Sink<'s> {
 
     fn part(&mut self, description: &Slot, value: &Scalar<'_>) {
         if *value == Scalar::Null && description.check.nullable {
+            if description.part == Part::Tag && description.default.is_some() {
+                let name = self.drafts.keep(description.name.as_bytes());
+                self.add_tag(Tag { name, value: None });
+            }
             return;
         }
         let path: Vec<_> = description.path.iter().map(|part| &**part).collect();
@@ -189,7 +193,7 @@ impl<'s> Sink<'s> {
             Scalar::Text(text) if text.len() <= TAG_BYTES_MAX => match description.check.check_text(text) {
                 Ok(()) => {
                     let (name, value) = (self.drafts.keep(description.name.as_bytes()), self.drafts.keep(text));
-                    self.add_tag(Tag { name, value });
+                    self.add_tag(Tag { name, value: Some(value) });
                 }
                 Err(misfit) => self.misfit(description, misfit),
             },

@@ -149,6 +149,8 @@ impl Learner<'_, '_> {
     fn formed(&mut self, described: &form::Slot, first: u8) -> Result<bool, Failure> {
         let check = &described.check;
         let slot = match described.part {
+            // Kept as a tag that has no default.
+            Part::Tag if first == b'n' && described.default.is_some() => None,
             // A field that is absent in this way stays in the literal.
             _ if first == b'n' && check.nullable => {
                 self.scanner.skip()?;

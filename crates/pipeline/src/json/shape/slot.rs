@@ -127,7 +127,7 @@ impl Slot {
             Self::Tag { name } => {
                 let (text, end) = text(bytes, at, TAG_BYTES_MAX)?;
                 let (name, value) = (drafts.keep(name), drafts.keep(text));
-                drafts.tags.push(Tag { name, value });
+                drafts.tags.push(Tag { name, value: Some(value) });
                 Some(end)
             }
             Self::Checked { column, check } => checked(*column, check, bytes, at, drafts),

@@ -48,7 +48,8 @@ fn describe(drafts: &Drafts) -> String {
             Column::Known(2) => format!("s={}", drafts.str(crate::draft::Span::from_bits(metric.bits))),
             column => format!("{column:?}={:x}", metric.bits),
         });
-        let tags = drafts.tags[draft.tags.clone()].iter().map(|tag| (drafts.str(tag.name), drafts.str(tag.value)));
+        let tags =
+            drafts.tags[draft.tags.clone()].iter().map(|tag| (drafts.str(tag.name), drafts.str(tag.value.unwrap())));
         let head = (&draft.bytes, draft.ts, draft.seq, draft.boot, draft.buffered, &draft.fault);
         format!("{head:?} {:?} {:?}", metrics.collect::<Vec<_>>(), tags.collect::<Vec<_>>())
     };

@@ -166,6 +166,29 @@ fn null_is_absent_and_a_default_is_for_what_is_missing() {
 }
 
 #[test]
+fn a_tag_that_is_null_has_no_default_and_is_not_a_missing_one() {
+    let nullable = Rule { nullable: true, ..rule(Kind::Text) };
+    let root = root(
+        false,
+        vec![
+            metric("a", rule(Kind::Double)),
+            default(field("tags.t", Part::Tag, nullable.clone()), Value::Text("y".to_owned())),
+            field("tags.u", Part::Tag, nullable),
+        ],
+    );
+    // The same but for the tag, without a seq: none is a re-send of another.
+    check(
+        &root,
+        &[
+            r#"{"ts":1,"a":1,"tags":{"t":null}}"#,
+            r#"{"ts":1,"a":1,"tags":{"t":null,"u":"z"}}"#,
+            r#"{"ts":1,"a":1,"tags":{"u":null}}"#,
+        ],
+        &["1-0 d0 ts=1 a=1.0", r#"2-0 d0 ts=1 a=1.0 tags={"u":"z"}"#, r#"3-0 d0 ts=1 a=1.0 tags={"t":"y"}"#],
+    );
+}
+
+#[test]
 fn units_defaults_and_computed_metrics() {
     let fahrenheit = Rule { unit: Some("[degF]".to_owned()), ..ranged(-40.0, 212.0, rule(Kind::Double)) };
     let long = Rule { unit: Some("[degF]".to_owned()), ..rule(Kind::Long) };
