@@ -317,6 +317,9 @@ pub struct ProtobufField {
     /// leaves zeros out when it encodes. A nested message that is absent says nothing of its fields. Such a field has no
     /// [`Field::default`], which would hold for those as well.
     pub implicit: bool,
+    /// The `oneof` that it is a member of, by its position in the message: of its members the last on the wire counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oneof: Option<u32>,
 }
 
 /// What a Protobuf field holds. Fields that are not kept need no entry: the wire type says how to read over them; an entry

@@ -101,7 +101,7 @@ fn avro(metrics: u32) -> Layout {
 }
 
 fn protobuf(metrics: u32) -> Layout {
-    let field = |number, kind| ProtobufField { number, kind, implicit: false };
+    let field = |number, kind| ProtobufField { number, kind, implicit: false, oneof: None };
     let envelope = [field(1, ProtobufKind::Int64(Some(0))), field(2, ProtobufKind::Uint64(Some(1)))];
     let metrics = (0..metrics).map(|metric| field(metric + 3, ProtobufKind::Double(Some(metric + 2))));
     Layout::Protobuf(ProtobufLayout { messages: vec![envelope.into_iter().chain(metrics).collect()] })

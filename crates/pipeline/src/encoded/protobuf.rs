@@ -1,7 +1,7 @@
 //! Protobuf's wire format (protobuf.dev, "Encoding").
 //!
 //! A message is read to its end before its values are handed over: of a field that comes twice the last value counts, and
-//! one that is absent may be zero. What nothing keeps is read over by its wire type.
+//! one that is absent may be zero. Of the members of a `oneof` the last on the wire counts. What nothing keeps is read over by its wire type.
 
 use model::contract::{MapOf, ProtobufKind, ProtobufLayout};
 use model::limits::{PAYLOAD_DEPTH_MAX, SCHEMA_DEPTH_MAX};
@@ -12,6 +12,10 @@ use super::{Slots, kept};
 use crate::draft::{Failure, Scalar, Sink, pointer};
 use crate::form::ts::Time;
 use crate::form::{Form, Others};
+
+mod oneof;
+
+use oneof::Rivals;
 
 const VARINT: u8 = 0;
 const EIGHT: u8 = 1;
@@ -36,6 +40,8 @@ struct Field {
     /// The wire type of a single value.
     wire: Option<u8>,
     slot: Option<u32>,
+    /// What a value of this field makes absent: the other members of its `oneof`.
+    rivals: Option<Box<Rivals>>,
 }
 
 /// Memory kept from payload to payload.
@@ -93,7 +99,8 @@ impl Program {
                 }
                 let slot = kept(field.kind.keep(), slots);
                 let wire = wire_of(&field.kind);
-                fields.push(Field { number: field.number, kind: field.kind.clone(), wire, slot });
+                let rivals = Rivals::of(layout, described, field, slots).map(Box::new);
+                fields.push(Field { number: field.number, kind: field.kind.clone(), wire, slot, rivals });
             }
             fields.sort_by_key(|field| field.number);
             for (at, field) in (0..).zip(&fields) {
@@ -162,6 +169,7 @@ impl Reader<'_, '_> {
             let field = &fields[at];
             if field.wire == Some(wire) {
                 let last = scalar(&mut input, &field.kind, (position, at as u32))?;
+                self.outdo(field);
                 self.set(field.slot, last);
             } else {
                 self.field(&mut input, field, wire, depth)?;
@@ -184,6 +192,7 @@ impl Reader<'_, '_> {
             (ProtobufKind::Message(child), DELIMITED) => {
                 let len = input.varint()?;
                 let part = input.part(len, "a message")?;
+                self.outdo(field);
                 self.message(part, *child, depth + 1)
             }
             (ProtobufKind::Map(what, value), DELIMITED) if *what != MapOf::Nothing => {
@@ -194,6 +203,7 @@ impl Reader<'_, '_> {
             (ProtobufKind::Timestamp(_), DELIMITED) => {
                 let len = input.varint()?;
                 let (seconds, nanos) = timestamp(input.part(len, "a timestamp")?, depth + 1)?;
+                self.outdo(field);
                 self.set(field.slot, Last::Time(seconds, nanos));
                 Ok(())
             }
@@ -203,8 +213,17 @@ impl Reader<'_, '_> {
                     let detail = format!("found wire type {wire}, expected {}", field.wire.unwrap_or(DELIMITED));
                     self.sink.reject(Reason::WrongType, pointer(&self.form.path_of(slot)), detail);
                 }
+                self.outdo(field);
                 skip(input, field.number, wire, depth)
             }
+        }
+    }
+
+    /// A value of the field has come.
+    #[inline]
+    fn outdo(&mut self, field: &Field) {
+        if let Some(rivals) = &field.rivals {
+            rivals.clear(self.scratch);
         }
     }
 

@@ -212,7 +212,7 @@ fn avro_without_a_schema() {
 }
 
 fn proto_field(number: u32, kind: ProtobufKind) -> ProtobufField {
-    ProtobufField { number, kind, implicit: false }
+    ProtobufField { number, kind, implicit: false, oneof: None }
 }
 
 fn implicit(number: u32, kind: ProtobufKind) -> ProtobufField {
@@ -294,6 +294,56 @@ fn protobuf_bare_and_in_the_wire_format() {
             "4-0 d0 ts=1700000000000* n=9l",
             "5-0 not-well-formed | the schema has no message type at [3] that has metrics",
             "6-0 not-well-formed | -1 message indexes",
+        ],
+    );
+}
+
+#[test]
+fn of_a_oneof_the_last_on_the_wire_counts() {
+    let fields = vec![
+        metric("left", rule(Kind::Long)),
+        metric("right", rule(Kind::Long)),
+        metric("motor.temp", rule(Kind::Double)),
+        metric("motor.speed", rule(Kind::Long)),
+        metric("beside", rule(Kind::Long)),
+    ];
+    let member = |number, kind| ProtobufField { oneof: Some(0), ..proto_field(number, kind) };
+    let messages = vec![
+        vec![
+            member(1, ProtobufKind::Int64(Some(0))),
+            member(2, ProtobufKind::Int64(Some(1))),
+            member(3, ProtobufKind::Message(1)),
+            member(4, ProtobufKind::Bytes),
+            proto_field(5, ProtobufKind::Int64(Some(4))),
+        ],
+        vec![implicit(1, ProtobufKind::Float(Some(2))), proto_field(2, ProtobufKind::Int64(Some(3)))],
+    ];
+    let root =
+        Root { indexes: vec![0], layout: Some(Layout::Protobuf(ProtobufLayout { messages })), ..root(false, fields) };
+    let mut pipeline = Pipeline::new(Partition(3), Plan::default());
+    let profile = Profile { schema_id: Some(PUMP), tags: Vec::new() };
+    let controls = [bind_with(0, 1, profile), schema(7, vec![place("pump", 1, PUMP)], Language::Protobuf, root)];
+    process(&mut pipeline, &batch(RECEIVED, &controls, &[]), &mut Output::default());
+    let (left, right, beside) = ([0x08, 1], [0x10, 2], [0x28, 5]);
+    let (motor, more, bytes) = ([0x1A, 5, 0x0D, 0, 0, 0xC0, 0x3F], [0x1A, 2, 0x10, 9], [0x22, 1, 7]);
+    check(
+        &mut pipeline,
+        Format::Protobuf,
+        &[
+            [&left[..], &right, &beside].concat(),
+            [&right[..], &beside, &left].concat(),
+            [&motor[..], &left].concat(),
+            [&left[..], &motor, &more].concat(),
+            [&motor[..], &left, &more].concat(),
+            [&beside[..], &left, &bytes].concat(),
+        ],
+        &[
+            "1-0 d0 ts=1700000000000* right=2l beside=5l",
+            "2-0 d0 ts=1700000000000* beside=5l left=1l",
+            "3-0 d0 ts=1700000000000* left=1l",
+            "4-0 d0 ts=1700000000000* motor.temp=1.5 motor.speed=9l",
+            "5-0 d0 ts=1700000000000* motor.temp=0.0 motor.speed=9l",
+            "6-0 d0 ts=1700000000000* beside=5l",
         ],
     );
 }

@@ -473,7 +473,7 @@ fn protobuf_payloads() {
         ProtobufKind::Enum(states, Some(5)),
         ProtobufKind::Double(Some(6)),
     ];
-    let fields = (1..).zip(kinds).map(|(number, kind)| ProtobufField { number, kind, implicit: false });
+    let fields = (1..).zip(kinds).map(|(number, kind)| ProtobufField { number, kind, implicit: false, oneof: None });
     let layout = Layout::Protobuf(ProtobufLayout { messages: vec![fields.collect()] });
     check(Format::Protobuf, Language::Protobuf, Some(layout), |number, random| {
         let mut meant = Meant::random(number, random);

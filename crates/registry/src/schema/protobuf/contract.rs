@@ -94,14 +94,14 @@ impl<'a> Expansion<'a> {
                 _ => self.part(&field, &said, &top)?,
             };
             match kind {
-                Some(kind) => self.messages[0].push(ProtobufField { number: field.number(), kind, implicit: false }),
+                Some(kind) => self.messages[0].push(proto_field(&field, kind, false)),
                 None if whole => {
                     let kind = self.read_over(&field, &top)?;
-                    self.messages[0].push(ProtobufField { number: field.number(), kind, implicit: false });
+                    self.messages[0].push(proto_field(&field, kind, false));
                 }
                 None => {
                     let (kind, implicit) = self.value(&field, &said, &top)?;
-                    self.messages[0].push(ProtobufField { number: field.number(), kind, implicit });
+                    self.messages[0].push(proto_field(&field, kind, implicit));
                 }
             }
         }
@@ -178,7 +178,8 @@ impl<'a> Expansion<'a> {
             let mut rule = rule::rule(&scalar, said).map_err(|why| told(field, &why))?;
             rule.nullable = true;
             let keep = self.keep(field, at, Part::Metric, rule, said)?;
-            self.messages.push(vec![ProtobufField { number: 1, kind: scalar.layout(Some(keep)), implicit: true }]);
+            let value = ProtobufField { number: 1, kind: scalar.layout(Some(keep)), implicit: true, oneof: None };
+            self.messages.push(vec![value]);
             return Ok((ProtobufKind::Message(self.last_message()), false));
         }
         if at.tags || record(field).is_none_or(|message| self.is_open(&message)) {
@@ -205,7 +206,7 @@ impl<'a> Expansion<'a> {
         self.open.push(message.full_name().to_owned());
         for field in in_order(&message) {
             let (kind, implicit) = self.value(&field, &Said::of(&field), &at)?;
-            self.messages[position as usize].push(ProtobufField { number: field.number(), kind, implicit });
+            self.messages[position as usize].push(proto_field(&field, kind, implicit));
         }
         self.open.pop();
         Ok(ProtobufKind::Message(position))
@@ -277,6 +278,12 @@ impl<'a> Expansion<'a> {
         let text = text.trim();
         (!text.is_empty()).then(|| text[..text.floor_char_boundary(DESCRIPTION_BYTES_MAX)].to_owned())
     }
+}
+
+fn proto_field(field: &FieldDescriptor, kind: ProtobufKind, implicit: bool) -> ProtobufField {
+    let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
+    let oneof = oneof.and_then(|oneof| u32::try_from(oneof.path().last().copied()?).ok());
+    ProtobufField { number: field.number(), kind, implicit, oneof }
 }
 
 fn in_order(message: &MessageDescriptor) -> Vec<FieldDescriptor> {

@@ -42,11 +42,11 @@ fn metric(path: &str, kind: Kind) -> Field {
 }
 
 fn at(number: u32, kind: ProtobufKind) -> ProtobufField {
-    ProtobufField { number, kind, implicit: false }
+    ProtobufField { number, kind, implicit: false, oneof: None }
 }
 
 fn implicit(number: u32, kind: ProtobufKind) -> ProtobufField {
-    ProtobufField { number, kind, implicit: true }
+    ProtobufField { number, kind, implicit: true, oneof: None }
 }
 
 #[test]
@@ -127,8 +127,8 @@ fn a_flat_message() {
                 at(5, Map(MapOf::Tags, Box::new(Text(None)))),
                 implicit(6, Double(Some(4))),
                 at(7, Float(Some(5))),
-                at(8, Sint64(Some(6))),
-                at(9, Fixed64(Some(7))),
+                ProtobufField { oneof: Some(0), ..at(8, Sint64(Some(6))) },
+                ProtobufField { oneof: Some(0), ..at(9, Fixed64(Some(7))) },
                 implicit(10, Enum(mode, Some(8))),
                 at(11, Message(1)),
                 at(12, Message(2)),
