@@ -5,12 +5,16 @@ use super::*;
 #[test]
 fn the_table_of_evolution_cases() {
     let cases: Vec<Value> = serde_json::from_str(include_str!("../../../../tests/data/avro-cases.json")).unwrap();
-    assert_eq!(cases.len(), 94);
+    assert_eq!(cases.len(), 97);
     for case in cases {
         let (old, new) = (schema(&case["old"]), schema(&case["new"]));
         for (reader, writer, verdict) in [(&new, &old, "backward"), (&old, &new, "forward")] {
             let differences = reader.cannot_read(writer);
             assert_eq!(differences.is_empty(), case[verdict] == true, "{} {verdict}: {differences:?}", case["name"]);
+            if let Some(addition) = case["addition"].as_bool() {
+                let differences = reader.beyond_additions_to(writer);
+                assert_eq!(differences.is_empty(), addition, "{} within a major: {differences:?}", case["name"]);
+            }
         }
     }
 }
