@@ -16,6 +16,7 @@ pub mod plans;
 pub mod raw_log;
 pub mod sessions;
 pub mod snapshot;
+pub mod stepped;
 pub mod trial;
 
 use std::io;
@@ -113,7 +114,7 @@ impl Line {
         let raw = journal.log(Topic::Raw, PARTITION)?;
         let dead_letters = journal.log(Topic::DeadLetter, PARTITION)?;
         let age_max = journal.config().dead_letter_age;
-        let replay_bytes_max = limits::REPLAY_BYTES_MAX.min(SEGMENTS_PER_BARRIER * journal.config().segment_bytes);
+        let replay_bytes_max = replay_bytes_max(&journal);
         let (ledger, ledger_thread) = Ledger::start(dead_letters.clone(), clock.clone(), age_max)?;
         let normalized = Arc::new(NormalizedTopic::new(journal.log(Topic::Normalized, PARTITION)?));
         let snapshots = Arc::new(Snapshots::open(disk.clone(), &snapshots, PARTITION)?);
@@ -194,6 +195,11 @@ impl Line {
         let (line, restored) = Self::open(parts).expect("a new line opens");
         (line, restored, store)
     }
+}
+
+/// Bytes of `raw` at which everything is sealed.
+fn replay_bytes_max(journal: &Journal) -> u64 {
+    limits::REPLAY_BYTES_MAX.min(SEGMENTS_PER_BARRIER * journal.config().segment_bytes)
 }
 
 fn start_ingest(ingest: Ingest, stop: Arc<AtomicBool>, keeper: Keeper) -> io::Result<JoinHandle<KeeperHandle>> {

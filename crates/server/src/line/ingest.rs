@@ -169,6 +169,11 @@ impl Ingest {
         self.pipeline.plan()
     }
 
+    #[cfg(feature = "sabotage")]
+    pub fn forget_seen(&mut self) {
+        self.pipeline.forget_seen();
+    }
+
     /// MQTT QoS 2 ids that await PUBREL.
     pub fn held(&self) -> &HeldIds {
         &self.held
@@ -216,6 +221,16 @@ impl Ingest {
                 self.barrier(keeper, false)?;
             }
         }
+    }
+
+    /// Takes what is durable through pipeline and store, about [`READ_BYTES`] of it; whether there was anything. Does not
+    /// wait for space on the disk.
+    pub fn turn(&mut self) -> Result<bool, IngestError> {
+        let ready = self.position < self.parts.raw.durable();
+        if ready {
+            self.round(&AtomicBool::new(true))?;
+        }
+        Ok(ready)
     }
 
     /// Takes the next batches through pipeline and store.
@@ -335,7 +350,7 @@ impl Ingest {
 
     /// Hands over a snapshot and freezes every row before it. Unless it is the last one, it is put off while the keeper
     /// still writes the one before.
-    fn barrier(&mut self, keeper: &KeeperHandle, last: bool) -> Result<(), IngestError> {
+    pub fn barrier(&mut self, keeper: &KeeperHandle, last: bool) -> Result<(), IngestError> {
         if self.barrier_bytes == 0 || !(last || keeper.is_idle()) {
             return Ok(());
         }

@@ -27,51 +27,38 @@ pub struct Keeper {
     pub snapshots: Arc<Snapshots>,
 }
 
-/// The running keeper.
+/// The way to the keeper.
 pub struct KeeperHandle {
     snapshots: SyncSender<Snapshot>,
     busy: Arc<AtomicBool>,
     /// The memory of the snapshot that was written last.
     spare: Arc<Mutex<Vec<u8>>>,
-    thread: JoinHandle<()>,
+    /// `None` where somebody else runs the [`Desk`].
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The keeper's side of what is handed over.
+pub struct Desk {
+    keeper: Keeper,
+    snapshots: Receiver<Snapshot>,
+    busy: Arc<AtomicBool>,
+    spare: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Keeper {
     pub fn start(self) -> io::Result<KeeperHandle> {
-        let (snapshots, receiver) = sync_channel(1);
-        let busy = Arc::new(AtomicBool::new(false));
-        let writing = busy.clone();
-        let spare = Arc::new(Mutex::new(Vec::new()));
-        let written = spare.clone();
         let name = format!("keeper-{}", self.partition.0);
-        let thread = std::thread::Builder::new().name(name).spawn(move || self.run(&receiver, &writing, &written))?;
-        Ok(KeeperHandle { snapshots, busy, spare, thread })
+        let (mut handle, desk) = self.sit();
+        handle.thread = Some(std::thread::Builder::new().name(name).spawn(move || desk.run())?);
+        Ok(handle)
     }
 
-    fn run(self, receiver: &Receiver<Snapshot>, busy: &AtomicBool, spare: &Mutex<Vec<u8>>) {
-        loop {
-            let ended = match receiver.recv_timeout(TRIM_INTERVAL) {
-                Ok(snapshot) => {
-                    let offset = snapshot.offset();
-                    match self.snapshots.write(snapshot) {
-                        Ok(bytes) => *spare.lock().unwrap_or_else(PoisonError::into_inner) = bytes,
-                        Err(error) => {
-                            tracing::error!(%error, offset, "a snapshot could not be written; the next one is tried");
-                        }
-                    }
-                    busy.store(false, Ordering::Release);
-                    false
-                }
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => true,
-            };
-            if let Err(error) = self.trim() {
-                tracing::warn!(%error, "the journal could not be trimmed; it is tried again");
-            }
-            if ended {
-                return;
-            }
-        }
+    /// A keeper without a thread: it works when it is given a turn.
+    pub fn sit(self) -> (KeeperHandle, Desk) {
+        let (snapshots, receiver) = sync_channel(1);
+        let (busy, spare) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let desk = Desk { keeper: self, snapshots: receiver, busy: busy.clone(), spare: spare.clone() };
+        (KeeperHandle { snapshots, busy, spare, thread: None }, desk)
     }
 
     /// `raw` is needed from the oldest snapshot that a restart may start from.
@@ -85,8 +72,49 @@ impl Keeper {
     }
 }
 
+impl Desk {
+    fn run(self) {
+        loop {
+            let ended = match self.snapshots.recv_timeout(TRIM_INTERVAL) {
+                Ok(snapshot) => {
+                    self.write(snapshot);
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            if let Err(error) = self.keeper.trim() {
+                tracing::warn!(%error, "the journal could not be trimmed; it is tried again");
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Writes what was handed over, if anything was, and trims.
+    pub fn turn(&self) -> Result<(), TrimError> {
+        if let Ok(snapshot) = self.snapshots.try_recv() {
+            self.write(snapshot);
+        }
+        self.keeper.trim()
+    }
+
+    fn write(&self, snapshot: Snapshot) {
+        let offset = snapshot.offset();
+        match self.keeper.snapshots.write(snapshot) {
+            Ok(bytes) => *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = bytes,
+            Err(error) => {
+                tracing::error!(%error, offset, "a snapshot could not be written; the next one is tried");
+            }
+        }
+        self.busy.store(false, Ordering::Release);
+    }
+}
+
+/// Why nothing could be trimmed.
 #[derive(Debug, thiserror::Error)]
-enum TrimError {
+pub enum TrimError {
     #[error("snapshots: {0}")]
     Snapshots(#[from] io::Error),
     #[error("journal: {0}")]
@@ -115,7 +143,7 @@ impl KeeperHandle {
     /// Writes what was handed over and ends the thread.
     pub fn stop(self) {
         drop(self.snapshots);
-        if self.thread.join().is_err() {
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the keeper panicked; a restart derives more again");
         }
     }
