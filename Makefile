@@ -1,6 +1,6 @@
 # `make` lists what there is. Everything works on a fresh Debian 12 with the Rust toolchain of rust-toolchain.toml.
 
-.PHONY: help demo test lint bench kill faults faults-full fuzz audit setup
+.PHONY: help demo test lint bench kill crash faults faults-full fuzz audit setup
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -21,6 +21,10 @@ bench: ## The table of docs/performance.md beside a null server, compared with i
 
 kill: setup ## Twenty rounds of kill -9 under load on one data directory, with the negative control
 	@KILL_ROUNDS=20 scripts/check kill
+
+crash: setup ## Ten minutes of simulated power cuts in a release build, with the negative controls
+	cargo build --release --package server
+	@TIDEWATER_BIN=$${CARGO_TARGET_DIR:-target}/release/tidewater CRASH_TIME=10m scripts/check crash
 
 faults: setup ## A tenth of every fault scenario against the shipped binary; writes the table of docs/reliability.md
 	@scripts/faults 0.1

@@ -7,6 +7,7 @@
 //! - [`acked`] logs what was sent and what was acknowledged; [`check`] compares it with what a server kept, and
 //!   [`verify`] reads that back.
 //! - [`fault`] breaks things around a server and lets that checker judge.
+//! - [`power_cut`] runs the line step by step on a disk that crashes, and compares what is left with a model.
 //!
 //! It never is a dependency of a library, never decides what the server does, and reads what the server keeps only from
 //! outside: over the API, or from the journal's dump.
@@ -21,6 +22,7 @@ pub mod fleet;
 pub mod load;
 pub mod null;
 pub mod packet;
+pub mod power_cut;
 pub mod process;
 pub mod scratch;
 pub mod seeded;

@@ -11,6 +11,8 @@ use sim::fault::{self, Context, Outcome, SCENARIOS, Scenario, Verdict};
 use super::output;
 use super::target::stop_on_signals;
 
+mod power_cut;
+
 /// Break things around a server of this run and count what came of it.
 ///
 /// Each scenario starts the server on a directory of its own, puts it under load, makes happen what it has to survive, and
@@ -18,12 +20,16 @@ use super::target::stop_on_signals;
 /// Some need root, strace or faketime; where one is missing the scenario is skipped and says so, which is a failure with
 /// CI=true.
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:
   tidewater fault list
   tidewater fault kill --rounds 20
   tidewater fault eio stall --seed 7
-  tidewater fault all --share 0.1")]
+  tidewater fault all --share 0.1
+  tidewater fault power-cut --rounds 1000   simulated, without a server")]
 pub struct Args {
+    #[command(subcommand)]
+    simulated: Option<Simulated>,
     /// Scenarios; `list` says which there are, `all` runs every one.
     #[arg(value_name = "SCENARIO", required = true)]
     scenarios: Vec<String>,
@@ -50,8 +56,17 @@ pub struct Args {
     json: bool,
 }
 
+/// What no tool outside of a process can do.
+#[derive(clap::Subcommand, Debug)]
+enum Simulated {
+    PowerCut(power_cut::Args),
+}
+
 impl Args {
     pub fn run(self) -> Result<()> {
+        if let Some(Simulated::PowerCut(args)) = self.simulated {
+            return args.run();
+        }
         if self.scenarios.iter().any(|name| name == "list") {
             return self.list();
         }

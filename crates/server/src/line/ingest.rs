@@ -171,7 +171,7 @@ impl Ingest {
 
     #[cfg(feature = "sabotage")]
     pub fn forget_seen(&mut self) {
-        self.pipeline.forget_seen();
+        self.pipeline.forget_windows();
     }
 
     /// MQTT QoS 2 ids that await PUBREL.

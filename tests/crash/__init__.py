@@ -1,0 +1,1 @@
+"""Simulated power cuts, and what breaks when a guard is missing."""
