@@ -54,12 +54,18 @@ pub(crate) fn verdict(survey: &Survey) -> Verdict {
             walk.expected = None;
             continue;
         }
-        walk.expected.get_or_insert(base);
+        walk.expected.get_or_insert(if is_told(segment) { base } else { base.min(survey.watermark) });
         for frame in segment.frames().iter().filter(|frame| frame.end() <= bound) {
             walk.step(number, frame, survey.watermark);
         }
     }
     conclude(survey, walk)
+}
+
+/// Whether a segment says where it begins. Where both its beginning and its first frame are torn, the base is that of a
+/// later frame: what stood before it is a hole.
+fn is_told(segment: &Surveyed) -> bool {
+    segment.beginning.is_some() || segment.frames().first().is_some_and(|first| first.position == SEGMENT_HEAD_BYTES)
 }
 
 impl Walk {

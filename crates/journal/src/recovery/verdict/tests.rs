@@ -126,3 +126,23 @@ fn frames_that_the_next_segment_replaced_do_not_count() {
         Expect { end: 30, corrupt: &[], kept: 2, resume_at: Some(2), torn_batches: 0 },
     );
 }
+
+/// The first segment of a log, whose beginning and first frame were lost in a power cut, began with its second frame, which
+/// nothing had made durable; that frame was kept, without the batch before it.
+#[test]
+fn a_first_frame_that_is_lost_with_the_beginning_is_a_hole() {
+    let headless = |frames: &[Sketch]| {
+        let mut segment = segment(0, Some(0), Some(frames));
+        (segment.beginning, segment.base) = (None, frames.first().map(|first| first.0));
+        segment
+    };
+    check(
+        vec![headless(&[(10, 0), (20, 0)])],
+        Expect { end: 0, corrupt: &[], kept: 0, resume_at: None, torn_batches: 2 },
+    );
+    // Below the watermark it is what can still be read of a damaged segment.
+    check(
+        vec![headless(&[(10, 10), (20, 20)])],
+        Expect { end: 30, corrupt: &[], kept: 1, resume_at: None, torn_batches: 0 },
+    );
+}
