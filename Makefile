@@ -24,7 +24,7 @@ kill: setup ## Twenty rounds of kill -9 under load on one data directory, with t
 
 crash: setup ## Ten minutes of simulated power cuts in a release build, with the negative controls
 	cargo build --release --package server
-	@TIDEWATER_BIN=$${CARGO_TARGET_DIR:-target}/release/tidewater CRASH_TIME=10m scripts/check crash
+	@TIDEWATER_BIN=$${CARGO_TARGET_DIR:-target}/release/tidewater CRASH_TIME=10m CRASH_SEED=$$(date +%s) scripts/check crash
 
 faults: setup ## A tenth of every fault scenario against the shipped binary; writes the table of docs/reliability.md
 	@scripts/faults 0.1

@@ -7,12 +7,11 @@ TIDEWATER_SABOTAGE says which): the same checker must count what that breaks. FA
 import json
 import os
 import subprocess
-import time
 
 from harness.cases import Skip, case, equal
 from harness.server import BIN, SABOTAGE_BIN
 
-SEED = os.environ.get("FAULT_SEED", str(int(time.time()) % 1_000_000))
+SEED = os.environ.get("FAULT_SEED", "7")
 
 # Scenario, rounds of the short form.
 SHORT = {
@@ -32,13 +31,14 @@ SHORT = {
     "poison": 120,
     "topics": 1,
 }
-# Guard, the scenario that needs it, the count that must not be zero without it.
+# Guard, the scenario that needs it and its rounds, the count that must not be zero without it. An early acknowledgement is
+# wrong for as long as a write takes, which a kill at a random moment seldom meets and one at the write itself does.
 CONTROLS = [
-    ("sync", "kill", "lost"),
-    ("ack", "kill", "lost"),
-    ("order", "kill", "reordered"),
-    ("duplicates", "lost-acks", "duplicated"),
-    ("tenant", "walls", "wrong_tenant"),
+    ("sync", "kill", 1, "lost"),
+    ("ack", "syscalls", 6, "lost"),
+    ("order", "kill", 1, "reordered"),
+    ("duplicates", "lost-acks", 1, "duplicated"),
+    ("tenant", "walls", 1, "wrong_tenant"),
 ]
 
 
@@ -65,12 +65,12 @@ def kept(scenario, rounds):
         equal((outcome["verdict"], code), ("kept", 0), scenario)
 
 
-def seen(guard, scenario, count):
+def seen(guard, scenario, rounds, count):
     @case(f"negative control: with the guard `{guard}` broken, {scenario} counts {count}")
     def _(world):
         if not SABOTAGE_BIN.exists():
             raise Skip(f"no {SABOTAGE_BIN}: build it with `scripts/check faults`")
-        code, outcome = fault(scenario, 1, SABOTAGE_BIN, guard)
+        code, outcome = fault(scenario, rounds, SABOTAGE_BIN, guard)
         print(f"    seed {SEED}: {json.dumps(outcome)}", flush=True)
         equal((outcome["counts"][count] > 0, code != 0), (True, True), "it is counted, and fails")
 
