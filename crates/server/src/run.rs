@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use journal::{Gap, Journal, JournalConfig, Topic};
 use model::contract::SchemaSource;
 use model::{Clock, Disk, TenantId};
+use pipeline::Flagged;
 use registry::Registry;
 use store::{Store, StoreConfig};
 use tokio::runtime::Handle;
@@ -23,6 +24,7 @@ use crate::gateway::{self, Gateway, GatewayParts};
 use crate::http::server::Connections;
 use crate::http::{self, App};
 use crate::line::plans::Plans;
+use crate::line::sessions::HeldIds;
 use crate::line::{Line, LineParts, PARTITION, Restored};
 use crate::operations::{self, Metrics, Operations, Sample, Sampler};
 use crate::quarantine::{FLAGGED_WAITING_MAX, Quarantine};
@@ -52,6 +54,22 @@ pub struct NewAdminKey {
     pub path: PathBuf,
 }
 
+/// Everything that is kept, open, and as far as the log told.
+struct Kept {
+    registry: Registry,
+    /// Whose the messages of anonymous clients are.
+    dev_tenant: TenantId,
+    new_admin_key: Option<NewAdminKey>,
+    store: Store,
+    schemas: Schemas,
+    line: Line,
+    /// MQTT QoS 2 ids that await PUBREL.
+    held: HeldIds,
+    plans: Plans,
+    /// The devices that the line flags.
+    flagged: mpsc::Receiver<Flagged>,
+}
+
 /// The sockets, bound before anything else is touched: a port in use is the commonest reason not to start.
 struct Listeners {
     mqtt: TcpListener,
@@ -68,43 +86,8 @@ impl Server {
         let listen = listeners.addresses()?;
         let metrics = Arc::new(Metrics::new());
 
-        let began = clock.monotonic();
-        let (registry, dev_tenant, new_admin_key) = open_registry(&config, &data, clock.clone()).await?;
-        let registry_open = clock.monotonic();
-        let store = open_store(&config, &data, disk.clone(), clock.clone())?;
-        retention::load(&registry, &store).await?;
-        let schemas = schemas_from(&config, &registry).await?;
-        let store_open = clock.monotonic();
-        let journal = open_journal(&config, &data, disk.clone(), clock.clone())?;
-        let journal_open = clock.monotonic();
-        let (flags, flagged) = mpsc::channel(FLAGGED_WAITING_MAX);
-        let parts = LineParts {
-            journal,
-            store: store.clone(),
-            disk: disk.clone(),
-            dir: data.path().to_owned(),
-            snapshots: data.snapshots(),
-            metrics: metrics.clone(),
-            clock: clock.clone(),
-            flagged: flags,
-        };
-        let (line, Restored { held, rules }) = open_line(parts).await?;
-        let plans = Plans::new(registry.clone(), line.raw.clone(), rules, clock.clone());
-        plans
-            .follow_source(schemas.source())
-            .await
-            .context("the source of schemas could not be brought into the log")?;
-        plans.settle_all().await.context("the rules of classes could not be brought into the log")?;
-        quotas::load(&registry, &line.ledger).await?;
-        let line_open = clock.monotonic();
-        tracing::info!(
-            registry_ms = (registry_open - began).as_millis(),
-            store_ms = (store_open - registry_open).as_millis(),
-            journal_ms = (journal_open - store_open).as_millis(),
-            line_ms = (line_open - journal_open).as_millis(),
-            "everything that is kept is open"
-        );
-
+        let kept = Kept::open(&config, &data, &disk, &clock, &metrics).await?;
+        let Kept { registry, dev_tenant, new_admin_key, store, schemas, line, held, plans, flagged } = kept;
         let gateway = Gateway::start(GatewayParts {
             listener: listeners.mqtt,
             anonymous: listeners.anonymous.map(|listener| (listener, dev_tenant)),
@@ -171,6 +154,51 @@ impl Server {
         }
         tokio::task::spawn_blocking(move || line.stop()).await.context("the line ended abnormally")?;
         registry.close().await.context("the registry could not be closed")
+    }
+}
+
+impl Kept {
+    async fn open(
+        config: &Config,
+        data: &DataDir,
+        disk: &Arc<dyn Disk>,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self> {
+        let began = clock.monotonic();
+        let (registry, dev_tenant, new_admin_key) = open_registry(config, data, clock.clone()).await?;
+        let registry_open = clock.monotonic();
+        let store = open_store(config, data, disk.clone(), clock.clone())?;
+        retention::load(&registry, &store).await?;
+        let schemas = schemas_from(config, &registry).await?;
+        let store_open = clock.monotonic();
+        let journal = open_journal(config, data, disk.clone(), clock.clone())?;
+        let journal_open = clock.monotonic();
+        let (flags, flagged) = mpsc::channel(FLAGGED_WAITING_MAX);
+        let parts = LineParts {
+            journal,
+            store: store.clone(),
+            disk: disk.clone(),
+            dir: data.path().to_owned(),
+            snapshots: data.snapshots(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            flagged: flags,
+        };
+        let (line, Restored { held, rules }) = open_line(parts).await?;
+        let plans = Plans::new(registry.clone(), line.raw.clone(), rules, clock.clone());
+        let followed = plans.follow_source(schemas.source()).await;
+        followed.context("the source of schemas could not be brought into the log")?;
+        plans.settle_all().await.context("the rules of classes could not be brought into the log")?;
+        quotas::load(&registry, &line.ledger).await?;
+        tracing::info!(
+            registry_ms = (registry_open - began).as_millis(),
+            store_ms = (store_open - registry_open).as_millis(),
+            journal_ms = (journal_open - store_open).as_millis(),
+            line_ms = (clock.monotonic() - journal_open).as_millis(),
+            "everything that is kept is open"
+        );
+        Ok(Self { registry, dev_tenant, new_admin_key, store, schemas, line, held, plans, flagged })
     }
 }
 
