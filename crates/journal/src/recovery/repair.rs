@@ -12,6 +12,9 @@ use crate::frame::Header;
 use crate::segment::{self, BEGINNING_AT, Beginning};
 use crate::{Error, SegmentId};
 
+#[cfg(test)]
+mod tests;
+
 /// Zeros written at once.
 const ZEROS_BYTES: u64 = 1 << 20;
 
@@ -39,6 +42,12 @@ pub(crate) fn repair(
 ) -> Result<Repaired, Error> {
     let mut repaired = Repaired { spares: survey.spares.clone(), ..Repaired::default() };
     let (kept, freed) = survey.segments.split_at(verdict.kept);
+    let log_time = survey.log_time();
+    if let Some(segment) = kept.last()
+        && verdict.torn_bytes > 0
+    {
+        vouch(disk, segment, survey.watermark, log_time)?;
+    }
     let next_id = kept.last().map_or(0, |segment| segment.id + 1);
     for segment in freed.iter().rev() {
         if segment.id == next_id && is_ready(segment, segment_bytes) {
@@ -50,12 +59,26 @@ pub(crate) fn repair(
     if let (Some(segment), Some(position)) = (kept.last(), verdict.resume_at) {
         cut(disk, segment, position, verdict.torn_end)?;
     }
-    let log_time = survey.log_time();
     for segment in kept {
         repaired.rewritten += rewrite(disk, segment, survey.watermark..verdict.end, log_time)?;
     }
     disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
     Ok(repaired)
+}
+
+/// Has the segment say the watermark before the frames are cut that may be the only ones to say it: without them what stands
+/// behind damage would be a torn tail to the next start.
+fn vouch(disk: &dyn Disk, segment: &Surveyed, watermark: Offset, log_time: Duration) -> Result<(), Error> {
+    let (Some(base), Some(generation)) = (segment.base, segment.generation) else { return Ok(()) };
+    let said = segment.beginning.unwrap_or(Beginning { id: segment.id, generation, base, watermark: 0, log_time });
+    if said.watermark >= watermark {
+        return Ok(());
+    }
+    let path = &segment.path;
+    let file = disk.open(path, OpenMode::ReadWrite).map_err(Error::io("open", path))?;
+    let beginning = Beginning { watermark, ..said }.encode();
+    file.write_at(&beginning, BEGINNING_AT).map_err(Error::io("write", path))?;
+    file.sync_data().map_err(Error::io("sync", path))
 }
 
 fn is_ready(segment: &Surveyed, segment_bytes: u64) -> bool {
@@ -143,7 +166,7 @@ fn rewrite(disk: &dyn Disk, segment: &Surveyed, offsets: Range<Offset>, log_time
     };
     if let (Some(base), Some(generation)) = (segment.base.filter(|base| *base >= offsets.start), segment.generation) {
         let again = Beginning { id: segment.id, generation, base, watermark: offsets.start, log_time };
-        let beginning = segment.beginning.unwrap_or(again).encode();
+        let beginning = Beginning { watermark: offsets.start, ..segment.beginning.unwrap_or(again) }.encode();
         file.write_at(&beginning, BEGINNING_AT).map_err(Error::io("write", path))?;
     }
     for header in &frames {
