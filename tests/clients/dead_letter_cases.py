@@ -40,7 +40,7 @@ def _(world):
 
     status, done = server.api.request("POST", "/v1/dead-letters/replay", ask)
     equal((status, done["replayed"], done["failed"]), (200, 1, {"metric-type": 1}), "the replay")
-    equal(server.api.raw(device["device_id"], "level"), [(good["ts"], 1.5, 1)], "it is readable")
+    eventually(lambda: server.api.raw(device["device_id"], "level"), [(good["ts"], 1.5, 1)], "it is readable")
     tried = {letter["state"]: letter for letter in letters()}
     equal(tried["replayed"]["tries"], 1, "the one that passed")
     equal((tried["pending"]["tries"], tried["pending"]["last_try"]["reason"]), (1, "metric-type"), "the one that did not")
