@@ -26,7 +26,7 @@ mod watch;
 use content::Content;
 use names::{Names, Node};
 
-pub use watch::{Change, Next, Watcher};
+pub use watch::{Change, CountDown, Next, Watcher};
 
 /// A small deterministic generator (splitmix64): crashes must be the same on every machine and version.
 struct Choice(u64);

@@ -12,7 +12,7 @@ mod real;
 #[cfg(feature = "sabotage")]
 mod volatile;
 
-pub use fault::{Change, FaultDisk, Next, Watcher};
+pub use fault::{Change, CountDown, FaultDisk, Next, Watcher};
 pub use inject::{Faults, InjectedDisk, Operation};
 pub use real::RealDisk;
 #[cfg(feature = "sabotage")]

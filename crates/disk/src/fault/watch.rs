@@ -1,6 +1,7 @@
 //! Standing at every change of the disk: to write it down, to let others work in between, to cut the power there.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::inject::Operation;
 
@@ -28,4 +29,23 @@ pub enum Next {
 /// Is called before every change, by whoever makes it and with no lock of the disk held: it may use the disk itself.
 pub trait Watcher: Send + Sync {
     fn before(&self, change: &Change<'_>) -> Next;
+}
+
+/// Cuts the power at a change that is counted down to.
+#[derive(Debug, Default)]
+pub struct CountDown(AtomicU64);
+
+impl CountDown {
+    /// The `nth` change from now on is cut (1 is the next); 0 is none.
+    pub fn cut_at(&self, nth: u64) {
+        self.0.store(nth, Ordering::Relaxed);
+    }
+}
+
+impl Watcher for CountDown {
+    fn before(&self, _: &Change<'_>) -> Next {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 1 { Next::Cut } else { Next::Go }
+    }
 }

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use disk::{Change, FaultDisk, Next, Watcher};
+use disk::{CountDown, FaultDisk};
 use journal::{Append, Background, Journal, JournalConfig, Log};
 use model::{Batch, Offset};
 use proptest::prelude::*;
@@ -43,16 +42,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-struct CountDown(AtomicU64);
-
-impl Watcher for CountDown {
-    fn before(&self, _: &Change<'_>) -> Next {
-        let left = self.0.load(Ordering::Relaxed);
-        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
-        if left == 1 { Next::Cut } else { Next::Go }
-    }
-}
-
 struct World {
     disk: FaultDisk,
     count_down: Arc<CountDown>,
@@ -68,7 +57,7 @@ fn manual() -> JournalConfig {
 
 impl World {
     fn new(disk: FaultDisk) -> Self {
-        let count_down = Arc::new(CountDown(AtomicU64::new(0)));
+        let count_down = Arc::new(CountDown::default());
         disk.watch(count_down.clone());
         let mut world = Self { disk, count_down, seed: 0, opened: None, accepted: BTreeMap::new(), durable: 0 };
         world.open();
@@ -78,7 +67,7 @@ impl World {
     /// Goes on with what is left on the disk.
     fn restart(&mut self, left: FaultDisk) {
         self.opened = None;
-        self.count_down = Arc::new(CountDown(AtomicU64::new(0)));
+        self.count_down = Arc::new(CountDown::default());
         left.watch(self.count_down.clone());
         self.disk = left;
         self.open();
@@ -112,7 +101,7 @@ impl World {
             // A failure is the power cut's.
             Step::Trim => drop(log.trim(log.durable())),
             Step::Cut { operations, seed } => {
-                self.count_down.0.store(operations, Ordering::Relaxed);
+                self.count_down.cut_at(operations);
                 self.seed = seed;
             }
             Step::Kill => {

@@ -3,9 +3,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use disk::{Change, FaultDisk, Next, Watcher};
+use disk::{CountDown, FaultDisk};
 use model::Disk;
 use proptest::prelude::*;
 
@@ -44,17 +43,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Cuts the power when it has counted down; 0 is never.
-struct CountDown(AtomicU64);
-
-impl Watcher for CountDown {
-    fn before(&self, _: &Change<'_>) -> Next {
-        let left = self.0.load(Ordering::Relaxed);
-        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
-        if left == 1 { Next::Cut } else { Next::Go }
-    }
-}
-
 /// The catalog as it is now, and the disk that it is saved on.
 struct World {
     disk: FaultDisk,
@@ -68,7 +56,7 @@ struct World {
 }
 
 fn watched(disk: FaultDisk) -> (FaultDisk, Arc<CountDown>) {
-    let count_down = Arc::new(CountDown(AtomicU64::new(0)));
+    let count_down = Arc::new(CountDown::default());
     disk.watch(count_down.clone());
     (disk, count_down)
 }
@@ -98,7 +86,7 @@ impl World {
                 next.erased.insert(DeviceId::from_bytes([*device; 16]), 7);
             }
             Step::Cut { operation, seed } => {
-                self.count_down.0.store(*operation, Ordering::Relaxed);
+                self.count_down.cut_at(*operation);
                 self.seed = *seed;
                 return Ok(());
             }
